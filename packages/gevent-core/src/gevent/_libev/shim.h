@@ -1,0 +1,103 @@
+/* C helpers shared by the loop backends: what neither Cython nor cffi can say. */
+#ifndef GEVENT_SHIM_H
+#define GEVENT_SHIM_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A watcher's void* is as good as its own type: libev only looks at the common head. The watcher macros
+ * take `ev_xxx *`; these wrappers make them functions, so that Cython can pass untyped callbacks. */
+#include <ev.h>
+
+/* ---- Watchers ------------------------------------------------------------------------------- */
+
+#undef ev_is_active
+#undef ev_is_pending
+#undef ev_priority
+#undef ev_set_priority
+#define GEVENT_W(w) ((ev_watcher *)(w))
+static inline int ev_is_active(void *w) { return GEVENT_W(w)->active; }
+static inline int ev_is_pending(void *w) { return GEVENT_W(w)->pending; }
+static inline int ev_priority(void *w) { return GEVENT_W(w)->priority; }
+static inline void ev_set_priority(void *w, int priority) { GEVENT_W(w)->priority = priority; }
+
+/* ---- Threads -------------------------------------------------------------------------------- */
+
+/* One pointer per native thread: the loop whose hub this thread runs. A C thread-local costs a load;
+ * a Python one costs a dictionary look-up for every wait. */
+static __thread void *gevent_tls;
+static inline void *gevent_tls_get(void) { return gevent_tls; }
+static inline void gevent_tls_set(void *p) { gevent_tls = p; }
+
+/* The loop that this thread is inside run() of, for errors of libev that name none. */
+static __thread void *gevent_running;
+static inline void *gevent_running_get(void) { return gevent_running; }
+static inline void gevent_running_set(void *p) { gevent_running = p; }
+
+static inline unsigned long gevent_thread_ident(void) { return (unsigned long)pthread_self(); }
+
+static inline double gevent_monotonic(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* ---- Children ------------------------------------------------------------------------------- */
+
+/* pidfd_open(2), Linux 5.3: the number is the same on every architecture but alpha. glibc has no wrapper before 2.36. */
+#if defined(__linux__) && !defined(SYS_pidfd_open) && !defined(__alpha__)
+#define SYS_pidfd_open 434
+#endif
+static inline int gevent_pidfd_open(int pid) {
+#ifdef SYS_pidfd_open
+    return (int)syscall(SYS_pidfd_open, pid, 0);   /* close-on-exec by definition */
+#else
+    (void)pid;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+/* ---- Signals -------------------------------------------------------------------------------- */
+
+/* libev installs its handler for a signal when the first watcher of it is started, and the default action when the last one is
+ * stopped. Whoever had a handler before, or installs one meanwhile, is to have it afterwards: these stand around start and stop. */
+#define GEVENT_SIGNALS 128
+static struct sigaction gevent_signal_saved[GEVENT_SIGNALS], gevent_signal_ours[GEVENT_SIGNALS];
+
+static inline void gevent_signal_before_start(int number) { sigaction(number, NULL, &gevent_signal_saved[number]); }
+static inline void gevent_signal_after_start(int number) { sigaction(number, NULL, &gevent_signal_ours[number]); }
+static inline void gevent_signal_stop(struct ev_loop *loop, ev_signal *w) {
+    struct sigaction now;
+    int number = w->signum;
+    sigaction(number, NULL, &now);
+    ev_signal_stop(loop, w);
+    if (now.sa_handler == gevent_signal_ours[number].sa_handler)
+        now = gevent_signal_saved[number];
+    sigaction(number, &now, NULL);
+}
+
+/* The pipe through which Python's C-level signal handler interrupts a blocking poll. */
+static inline int gevent_wakeup_pipe(int *fds) {
+    int i;
+    if (pipe(fds) < 0)
+        return -1;
+    for (i = 0; i < 2; i++) {
+        fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+        fcntl(fds[i], F_SETFL, fcntl(fds[i], F_GETFL) | O_NONBLOCK);
+    }
+    return 0;
+}
+static inline void gevent_wakeup_drain(int fd) {
+    char scratch[64];
+    ssize_t n;
+    do { n = read(fd, scratch, sizeof scratch); } while (n > 0 || (n < 0 && errno == EINTR));
+}
+
+#endif

@@ -1,0 +1,29 @@
+"""The standard library as it was before any patching, and the record of what has been patched.
+
+gevent's own modules need native locks, threads and sockets even when :mod:`gevent.monkey` has replaced them for everybody else.
+They take them from here and never from the module that may have been patched. gevent-monkey writes :data:`saved`; the rest only
+reads. When this module is imported after a patch was applied, the record of that patch still has the original.
+"""
+import importlib
+
+#: ``{module name: {attribute: original}}``, written by :mod:`gevent.monkey` as it patches.
+saved = {}
+
+
+def get_original(module_name, name):
+    """The unpatched object, whether or not it has been patched.
+
+    *name* is one attribute's name or a sequence of them; a sequence gives a list. Raises AttributeError where the module has
+    no such name.
+    """
+    if isinstance(name, str):
+        originals = saved.get(module_name, {})
+        if name in originals:
+            return originals[name]
+        return getattr(importlib.import_module(module_name), name)
+    return [get_original(module_name, each) for each in name]
+
+
+allocate_lock, get_ident, start_new_thread, thread_local = get_original(
+    "_thread", ["allocate_lock", "get_ident", "start_new_thread", "_local"]
+)

@@ -1,0 +1,217 @@
+"""Who runs: the hub of each native thread, leaving a greenlet, and the Waiter.
+
+Few functions suspend a greenlet, and all of them end in one place: ``loop.switch_out`` of the backend. Here is what stands
+directly on it. Every native thread has one hub at most, made when somebody first waits there. :func:`get_loop` is the hot path:
+a C thread-local on CPython.
+"""
+import functools
+
+from greenlet import getcurrent, greenlet
+
+from gevent._config import import_path
+from gevent._originals import thread_local
+from gevent.core import current_loop, set_current_loop
+from gevent.exceptions import ConcurrentObjectUseError
+
+
+class _Thread(thread_local):
+    """What a native thread has of its own."""
+
+    hub = None  # keeps it alive: the C thread-local only borrows its loop
+    hub_class = None
+    loop = None  # left behind by a hub that was destroyed without its loop; the next hub takes it
+
+
+_thread = _Thread()
+
+#: The class of hubs, by name: it is defined a layer above.
+HUB_CLASS = "gevent.hub.Hub"
+
+
+def get_hub_class():
+    """The class that :func:`get_hub` makes a hub of in this native thread."""
+    if _thread.hub_class is None:
+        _thread.hub_class = import_path(HUB_CLASS)
+    return _thread.hub_class
+
+
+def get_hub(*args, **kwargs):
+    """The hub of the calling native thread. It is made on first use; the arguments go to its class then."""
+    loop = current_loop()
+    if loop is not None:
+        return loop.hub
+    return _make_hub(args, kwargs)
+
+
+def get_hub_if_exists():
+    """The hub of the calling native thread, or None when there is none yet."""
+    return _thread.hub
+
+
+def _make_hub(args, kwargs):
+    hub = _thread.hub
+    if hub is None or hub.loop is None:
+        hub = get_hub_class()(*args, **kwargs)
+        set_hub(hub)
+    return hub
+
+
+def set_hub(hub):
+    """Make *hub*, or None, the hub of the calling native thread."""
+    _thread.hub = hub
+    set_current_loop(None if hub is None else hub.loop)
+
+
+def keep_loop(loop):
+    """Leave *loop*, or None, to the next hub of this native thread."""
+    _thread.loop = loop
+
+
+def kept_loop():
+    """The loop that a destroyed hub left behind in this native thread, or None."""
+    return _thread.loop
+
+
+def get_loop():
+    """The event loop of the calling native thread's hub, which is made if need be."""
+    loop = current_loop()
+    if loop is None:
+        loop = _make_hub((), {}).loop
+    return loop
+
+
+def sleep(seconds=0, ref=True):
+    """Put the current greenlet to sleep for at least *seconds*; other greenlets run meanwhile.
+
+    With 0, or less, it lets every other greenlet that is ready run, and goes on. With *ref* false the sleep does not keep
+    :func:`gevent.wait` from returning. Raises BlockingSwitchOutError in the hub, ValueError for NaN, TypeError for no number.
+    """
+    loop = get_loop()
+    if seconds <= 0:
+        loop.yield_now()
+    else:
+        loop.sleep(seconds, ref)
+
+
+def spawn_raw(function, *args, **kwargs):
+    """A plain :class:`greenlet.greenlet` that will call ``function(*args, **kwargs)`` soon.
+
+    It is cheaper than a :class:`gevent.Greenlet` and has nothing of it: no join, get or link, and its result is dropped. An
+    exception that ends it is reported. TypeError unless *function* can be called.
+
+    .. versionchanged:: 1.1
+       Takes keyword arguments.
+    """
+    if not callable(function):
+        raise TypeError(f"the function must be callable, not {function!r}")
+    loop = get_loop()
+    if args or kwargs:
+        function = functools.partial(function, *args, **kwargs)
+    raw = greenlet(function, loop.hub)
+    loop.ready(raw)
+    return raw
+
+
+_NOTHING = object()
+
+
+class Waiter:
+    """Waiter(hub=None)
+
+    One value, or one exception, handed from the hub to a greenlet.
+
+    The greenlet calls :meth:`get` and is switched away; a callback in the hub calls :meth:`switch` or :meth:`throw`, in either
+    order. It is for one greenlet and one value, and the ground to build more useful things on; see :class:`gevent.event.AsyncResult`
+    for one of them.
+    """
+
+    def __init__(self, hub=None):
+        self.hub = get_hub() if hub is None else hub
+        self.greenlet = None
+        self.value = None
+        self._exception = _NOTHING
+
+    def clear(self):
+        """Forget value and exception, so that it can be used again."""
+        self.greenlet = None
+        self.value = None
+        self._exception = _NOTHING
+
+    def ready(self):
+        """Whether there is a value or an exception."""
+        return self._exception is not _NOTHING
+
+    def successful(self):
+        """Whether there is a value."""
+        return self._exception is None
+
+    @property
+    def exc_info(self):
+        """The arguments of :meth:`throw`, if it was called."""
+        return None if self._exception is _NOTHING else self._exception
+
+    def switch(self, value=None):
+        """Hand *value* to the greenlet: switch to it if it waits, else keep the value. Only in the hub: AssertionError elsewhere."""
+        if self.greenlet is None:
+            self.value = value
+            self._exception = None
+            return
+        self._check_hub("switch")
+        switch = self.greenlet.switch
+        try:
+            switch(value)
+        except BaseException as error:
+            self.hub.handle_error(switch, type(error), error, error.__traceback__)
+
+    def switch_args(self, *args):
+        """:meth:`switch` with the tuple of all arguments."""
+        self.switch(args)
+
+    def throw(self, *throw_args):
+        """Raise an exception in the greenlet, or keep it until the greenlet asks. Only in the hub: AssertionError elsewhere."""
+        if self.greenlet is None:
+            self._exception = throw_args
+            return
+        self._check_hub("throw")
+        throw = self.greenlet.throw
+        try:
+            throw(*throw_args)
+        except BaseException as error:
+            self.hub.handle_error(throw, type(error), error, error.__traceback__)
+
+    def _check_hub(self, name):
+        if getcurrent() is not self.hub:
+            raise AssertionError(f"Waiter.{name} hands over only in the hub, not in {getcurrent()!r}")
+
+    def get(self):
+        """The value, waiting for it if need be; raises the exception if there is one instead.
+
+        ConcurrentObjectUseError when another greenlet waits for it already.
+        """
+        if self._exception is not _NOTHING:
+            if self._exception is None:
+                return self.value
+            getcurrent().throw(*self._exception)
+        if self.greenlet is not None:
+            raise ConcurrentObjectUseError(f"this Waiter is already used by {self.greenlet!r}")
+        self.greenlet = getcurrent()
+        try:
+            return self.hub.switch()
+        finally:
+            self.greenlet = None
+
+    def __call__(self, source):
+        """Take over value or exception of a *source* that is ready; for use as a link callback."""
+        if source.exception is None:
+            self.switch(source.value)
+        else:
+            self.throw(source.exception)
+
+    def __repr__(self):
+        if self._exception is _NOTHING:
+            text = "empty" if self.greenlet is None else f"greenlet={self.greenlet!r}"
+        elif self._exception is None:
+            text = f"value={self.value!r}"
+        else:
+            text = f"exc_info={self._exception!r}"
+        return f"<{type(self).__name__} at {id(self):#x} {text}>"

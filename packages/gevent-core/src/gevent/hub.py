@@ -1,0 +1,494 @@
+"""The hub: the greenlet that runs the event loop of a native thread, and what every program calls through it.
+
+Greenlets never switch to one another on their own: who has to wait leaves to the hub, and the hub switches to whoever is ready.
+The hub's parent is the thread's main greenlet; when the loop has nothing left to do, :class:`LoopExit` is raised there.
+"""
+import gc
+import signal as _signal
+import sys
+import traceback
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from gevent._config import config, import_first, import_path
+from gevent._originals import get_ident
+from gevent._switching import (
+    Waiter,
+    get_hub,
+    get_hub_class,
+    get_hub_if_exists,
+    get_loop,
+    keep_loop,
+    kept_loop,
+    set_hub,
+    sleep,
+    spawn_raw,
+)
+from gevent._waiting import WaitQueue, iwait, wait
+from gevent.exceptions import (
+    BlockingSwitchOutError,
+    ConcurrentObjectUseError,
+    HubDestroyed,
+    InvalidSwitchError,
+    LoopExit,
+)
+
+__all__ = [
+    "getcurrent",
+    "GreenletExit",
+    "spawn_raw",
+    "sleep",
+    "kill",
+    "signal",
+    "reinit",
+    "get_hub",
+    "Hub",
+    "Waiter",
+    # Not in 1.1's __all__, but part of the module as much:
+    "BlockingSwitchOutError",
+    "ConcurrentObjectUseError",
+    "InvalidSwitchError",
+    "LoopExit",
+    "get_hub_class",
+    "idle",
+    "iwait",
+    "set_hub",
+    "wait",
+]
+
+#: The native thread that imported this module: the one with the default loop.
+MAIN_THREAD = get_ident()
+
+#: The class of greenlets that run signal handlers, by name: it is defined a layer above.
+GREENLET_CLASS = "gevent.greenlet.Greenlet"
+
+_get_hub_noargs = get_hub
+
+
+class Hub(greenlet):
+    """A greenlet that runs the event loop. Made by :func:`get_hub`, one for each native thread.
+
+    *loop* is a loop object, or flags for a new one; *default* tells whether to use the process's default loop, which the main
+    thread does if nothing is said. ``backend``, ``resolver_class`` and the other class attributes below may be set on the class,
+    or on a subclass, before the hub is made; each is an object, an import path, or a list of paths in order of preference. What
+    is None there comes from :data:`gevent.config`.
+    """
+
+    #: Errors of these classes that end a greenlet are not printed.
+    NOT_ERROR = (GreenletExit, SystemExit)
+    #: Errors of these classes end up in the main greenlet, whoever raised them.
+    SYSTEM_ERROR = (KeyboardInterrupt, SystemExit, SystemError)
+
+    loop_class = None
+    backend = None
+    format_context = None
+    resolver_class = None
+    threadpool_class = None
+    #: How many native threads the pool may have.
+    threadpool_size = 10
+
+    #: Shown by repr().
+    name = ""
+    loop = None
+    _resolver = None
+    _threadpool = None
+    _joining = False
+    _formatter = None
+
+    def __init__(self, loop=None, default=None):
+        greenlet.__init__(self)
+        main = self.parent
+        while main.parent is not None:
+            main = main.parent
+        self.parent = main
+        self.thread_ident = get_ident()
+        if hasattr(loop, "run"):
+            if default is not None:
+                raise TypeError(f"default={default!r} says what loop to make, but there is one already: {loop!r}")
+            self.loop = loop
+        elif kept_loop() is not None:
+            self.loop = kept_loop()
+            keep_loop(None)
+        else:
+            if default is None and self.thread_ident != MAIN_THREAD:
+                default = False
+            backend = self.backend if self.backend is not None else config.libev_backend
+            self.loop = self._setting("loop")(flags=backend if loop is None else loop, default=default)
+        self.loop.hub = self
+
+    def _setting(self, name):
+        """The class for *name*: our own attribute, or what the configuration says."""
+        mine = getattr(self, name + "_class")
+        return getattr(config, name) if mine is None else import_first(mine, config.settings[name].shortcuts)
+
+    def __repr__(self):
+        name = f" {self.name!r}" if self.name else ""
+        if self.loop is None:
+            return f"<{type(self).__name__}{name} at {id(self):#x} destroyed>"
+        text = f"<{type(self).__name__}{name} at {id(self):#x} {self.loop._format()}"
+        for each in ("_resolver", "_threadpool"):
+            if getattr(self, each) is not None:
+                text += f" {each[1:]}={getattr(self, each)!r}"
+        return f"{text} thread_ident={self.thread_ident:#x}>"
+
+    @property
+    def main_hub(self):
+        """Whether this is the hub of the thread that imported gevent.
+
+        .. versionadded:: 26.11.0
+        """
+        return self.thread_ident == MAIN_THREAD
+
+    # -- running and switching
+
+    def run(self):
+        """Run the loop. The hub's greenlet starts here; it is not to be called."""
+        if getcurrent() is not self:
+            raise AssertionError("Hub.run() is what the hub's greenlet runs; switch to the hub instead of calling it")
+        while True:
+            loop = self.loop
+            loop.error_handler = self
+            try:
+                loop.run()
+            except HubDestroyed:
+                return
+            finally:
+                loop.error_handler = None  # no reference cycle through an idle hub
+            text = "the loop has ended" if self._joining else _explain_loop_exit(self)
+            self.parent.throw(LoopExit(text, self))
+
+    def switch(self):
+        """Leave the current greenlet for the hub; returns what it is later switched back with.
+
+        Somebody must know the greenlet and switch back to it. BlockingSwitchOutError in the hub itself.
+        """
+        return self.loop.switch_out()
+
+    def switch_out(self):
+        raise BlockingSwitchOutError("cannot wait in the hub, that is, in a callback of the event loop; spawn a greenlet from it")
+
+    def wait(self, watcher):
+        """Wait until the *watcher*, which must not be started, has an event. It is stopped however the wait ends."""
+        waiter = Waiter(self)
+        watcher.start(waiter.switch, waiter)
+        try:
+            result = waiter.get()
+            if result is not waiter:
+                raise InvalidSwitchError(
+                    f"{getcurrent()!r}, which waits on {watcher!r}, was switched to with {result!r} by somebody else"
+                )
+        finally:
+            watcher.stop()
+
+    def cancel_wait(self, watcher, error, close_watcher=False):
+        """Raise *error* in the greenlet that waits in :meth:`wait` for *watcher*, if any; through the loop, not at once.
+
+        With *close_watcher*, close it then.
+
+        .. versionchanged:: 26.11.0
+           The *close_watcher* argument.
+        """
+        if watcher.callback is not None:
+            self.loop.run_callback(self._cancel_wait, watcher, error, close_watcher)
+        elif close_watcher:
+            watcher.close()
+
+    def _cancel_wait(self, watcher, error, close_watcher):
+        callback = watcher.callback  # it may have got its event meanwhile
+        if watcher.active and callback is not None:
+            waiter = getattr(callback, "__self__", None)
+            waiting = getattr(waiter, "greenlet", None)
+            if waiting is None and isinstance(waiter, greenlet):
+                waiting = waiter
+            if waiting is not None:
+                waiting.throw(error)
+        if close_watcher:
+            watcher.close()
+
+    def join(self, timeout=None):
+        """Wait until the loop has nothing left to do: True then, at once if the hub is dead; False after *timeout* seconds.
+
+        Only the main greenlet may call this (AssertionError): the loop cannot end while another one waits for that.
+        """
+        if getcurrent() is not self.parent:
+            raise AssertionError(f"only the main greenlet can wait for the hub to end, not {getcurrent()!r}")
+        if self.dead or self.loop is None:
+            return True
+        self._joining = True
+        try:
+            return self.loop.park(self, ref=False).wait(timeout)
+        except LoopExit:
+            return True
+        finally:
+            self._joining = False
+
+    def destroy(self, destroy_loop=None):
+        """End the hub: close resolver and thread pool, and unwind its greenlet.
+
+        The loop is destroyed too, but a default one only with *destroy_loop*; else it is left to the thread's next hub. What
+        waits under this hub is never woken again.
+        """
+        loop, self.loop = self.loop, None
+        if loop is not None and destroy_loop is None:
+            destroy_loop = not loop.default
+        if self._resolver is not None:
+            self._resolver.close()
+            del self.resolver
+        if self._threadpool is not None:
+            self._threadpool.kill()
+            del self.threadpool
+        if get_hub_if_exists() is self:
+            set_hub(None)
+        current = getcurrent()
+        if self and not self.dead and current is not self:
+            self.parent = current  # so that the dying hub comes back here
+            self.throw(HubDestroyed(bool(destroy_loop)))
+        if loop is None:
+            return
+        loop.hub = None
+        if destroy_loop:
+            loop.destroy()
+            if kept_loop() is loop:
+                keep_loop(None)
+        else:
+            keep_loop(loop)
+
+    # -- errors
+
+    def handle_error(self, context, type, value, tb):
+        """Take an error that nobody else took, of the greenlet or callback *context*; called in the hub.
+
+        It prints what is not in :attr:`NOT_ERROR` and passes what is in :attr:`SYSTEM_ERROR` on to the main greenlet. Assign
+        another function of the same arguments to a hub, or override it, to do something else; that takes effect at once.
+        """
+        if isinstance(value, str):
+            # Cython, when an unraisable error has no instance.
+            value = type(value)
+        if not issubclass(type, self.NOT_ERROR):
+            self.print_exception(context, type, value, tb)
+        if context is None or issubclass(type, self.SYSTEM_ERROR):
+            self.handle_system_error(type, value, tb)
+
+    def handle_system_error(self, type, value, tb=None):
+        """Raise an error in the main greenlet; the greenlet that was running goes on afterwards."""
+        current = getcurrent()
+        if current is self or current is self.parent or self.loop is None:
+            self.parent.throw(type, value, tb)
+            return
+        # It is called for a greenlet: if the main greenlet handles the error and waits again, that greenlet has its turn again.
+        ticket = self.loop.ready(current)
+        try:
+            self.parent.throw(type, value, tb)
+        finally:
+            if self.loop is not None:
+                self.loop.forget(ticket)
+
+    @property
+    def exception_stream(self):
+        """Where errors are printed: ``sys.stderr`` of the moment, or None.
+
+        .. versionadded:: 26.11.0
+        """
+        return sys.stderr
+
+    def print_exception(self, context, type_, value, tb):
+        """Print an error and its *context* to :attr:`exception_stream`."""
+        stream = self.exception_stream
+        if stream is None:
+            return
+        lines = traceback.format_exception(type_, value, tb)
+        if context is not None:
+            if not isinstance(context, str):
+                try:
+                    context = self._format(context)
+                except Exception:
+                    lines += traceback.format_exc()
+                    context = f"<{type(context).__name__} at {id(context):#x}, whose repr failed>"
+            lines.append(f"{context} failed with {getattr(type_, '__name__', 'an exception')}\n\n")
+        text = "".join(lines)
+        try:
+            stream.write(text)
+            stream.flush()
+        except BlockingSwitchOutError:
+            # A cooperative file object: it waits, and we are the hub.
+            spawn_raw(_print_later, stream, text)
+
+    def _format(self, context):
+        if self._formatter is None:
+            self._formatter = config.format_context if self.format_context is None else import_path(self.format_context)
+        return self._formatter(context)
+
+    # -- what hangs on the hub
+
+    @property
+    def resolver(self):
+        """Who looks up host names for this hub's greenlets; made on first use, can be set and deleted."""
+        if self._resolver is None:
+            self._resolver = self._setting("resolver")(hub=self)
+        return self._resolver
+
+    @resolver.setter
+    def resolver(self, value):
+        self._resolver = value
+
+    @resolver.deleter
+    def resolver(self):
+        self._resolver = None
+
+    @property
+    def threadpool(self):
+        """The pool of native threads for blocking calls; made on first use, can be set and deleted."""
+        if self._threadpool is None:
+            self._threadpool = self._setting("threadpool")(self.threadpool_size, hub=self)
+        return self._threadpool
+
+    @threadpool.setter
+    def threadpool(self, value):
+        self._threadpool = value
+
+    @threadpool.deleter
+    def threadpool(self):
+        self._threadpool = None
+
+
+def _print_later(stream, text):
+    stream.write(text)
+    stream.flush()
+
+
+def _explain_loop_exit(hub, limit=20):
+    """The message of LoopExit: who would have had to be woken, and what each of them waits on."""
+    main = hub.parent
+    found = {}
+    for each in gc.get_objects():
+        if isinstance(each, WaitQueue):
+            for park in each.waiters():
+                if park.waiting and park.loop is hub.loop:
+                    found[id(park)] = f"{_name(park.greenlet, main)} waits on {park.owner!r}"
+    frame = main.gr_frame
+    if frame is not None and not any(text.startswith("the main greenlet") for text in found.values()):
+        code = frame.f_code
+        found[0] = f"the main greenlet waits in {code.co_name} ({code.co_filename}, line {frame.f_lineno})"
+    lines = [f"the event loop has nothing left to do, so nothing could wake {len(found)} waiting greenlet(s)"]
+    lines += sorted(found.values(), key=lambda text: not text.startswith("the main greenlet"))[:limit]
+    if len(found) > limit:
+        lines.append(f"... and {len(found) - limit} more")
+    return "\n    ".join(lines)
+
+
+def _name(waiting, main):
+    return "the main greenlet" if waiting is main else repr(waiting)
+
+
+def idle(priority=0):
+    """Let the current greenlet rest until nothing of the same or a higher *priority* is pending in the loop."""
+    hub = get_hub()
+    hub.wait(hub.loop.idle(priority=priority))
+
+
+def kill(greenlet, exception=GreenletExit):
+    """Raise *exception* in *greenlet* soon. Never blocks; it works on any greenlet, the main one included.
+
+    A :class:`gevent.Greenlet` is killed by its own ``kill`` method. Nothing happens to a dead one.
+
+    .. versionchanged:: 1.1
+       Uses the ``kill`` method where there is one, so that a greenlet that was not started never starts.
+    """
+    if greenlet.dead:
+        return
+    if hasattr(greenlet, "kill"):
+        greenlet.kill(exception=exception, block=False)
+    else:
+        get_loop().run_callback(_throw, greenlet, exception)
+
+
+def _throw(target, exception):
+    if not target.dead:
+        target.throw(exception)
+
+
+def reinit(hub=None):
+    """Make gevent usable in a forked child: the loop, the thread pool and the resolver of *hub*, by default the thread's own.
+
+    Only the child calls this. Nothing happens where there is no hub, and none is made. Fork watchers fire soon afterwards.
+    :func:`gevent.fork` does it by itself.
+
+    .. versionchanged:: 26.11.0
+       The *hub* argument.
+    """
+    hub = get_hub_if_exists() if hub is None else hub
+    if hub is None or hub.loop is None:
+        return
+    hub.loop.reinit()
+    for part in (hub._threadpool, hub._resolver):
+        on_fork = getattr(part, "_on_fork", None)
+        if on_fork is not None:
+            on_fork()
+    # One round of the loop, so that the fork watchers have run when the caller goes on; not in the hub, which cannot wait.
+    if getcurrent() is not hub:
+        sleep(0.00001)
+
+
+class signal:
+    """Call ``handler(*args, **kwargs)`` in a new greenlet whenever the process gets the signal *signalnum*.
+
+    It does not keep the loop running (:attr:`ref`). Only one loop at a time can watch a signal. TypeError unless the handler can
+    be called, ValueError for a number that is no signal.
+
+    .. versionchanged:: 1.1
+       TypeError at once for a handler that cannot be called.
+    """
+
+    #: What the handler runs in; None: :class:`gevent.Greenlet`.
+    greenlet_class = None
+
+    def __init__(self, signalnum, handler, *args, **kwargs):
+        if not callable(handler):
+            raise TypeError(f"the signal handler must be callable, not {handler!r}")
+        self.hub = get_hub()
+        self.watcher = self.hub.loop.signal(signalnum, ref=False)
+        self.watcher.start(self._start)
+        self.handler = handler
+        self.args = args
+        self.kwargs = kwargs
+        if self.greenlet_class is None:
+            type(self).greenlet_class = import_path(GREENLET_CLASS)
+
+    @property
+    def ref(self):
+        """Whether it keeps the loop running."""
+        return self.watcher.ref
+
+    @ref.setter
+    def ref(self, value):
+        self.watcher.ref = value
+
+    def cancel(self):
+        """Stop watching; the signal has its default effect again."""
+        self.watcher.stop()
+
+    def _start(self):
+        self.greenlet_class(self.handle).switch()
+
+    def handle(self):
+        """Run the handler; an error in it is reported."""
+        try:
+            self.handler(*self.args, **self.kwargs)
+        except BaseException as error:
+            self.hub.handle_error(None, type(error), error, error.__traceback__)
+
+    def __repr__(self):
+        return f"<{type(self).__name__} at {id(self):#x} of {_signal.Signals(self.watcher.signalnum).name} for {self.handler!r}>"
+
+
+class linkproxy:
+    """Calls ``callback(obj)``, whatever it is called with itself."""
+
+    def __init__(self, callback, obj):
+        self.callback = callback
+        self.obj = obj
+
+    def __call__(self, *args):
+        callback, obj = self.callback, self.obj
+        self.callback = self.obj = None
+        callback(obj)

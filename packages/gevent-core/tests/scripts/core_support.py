@@ -1,0 +1,65 @@
+"""What the core_*.py scripts share: the backend named by the first argument, and loops that do not hang for ever.
+
+The scripts are run by test_core.py: ``python core_NAME.py BACKEND [ARGUMENTS]``. A script that is content prints "ok" on its last line
+and exits with status 0, with nothing on stderr.
+"""
+import importlib
+import os
+import sys
+import traceback
+
+backend = sys.argv[1]
+arguments = sys.argv[2:]
+core = importlib.import_module(f"gevent._libev.{backend}")
+
+
+class Recorder:
+    """An error handler that keeps what it is told, as (context, exception) pairs."""
+
+    def __init__(self):
+        self.reports = []
+
+    def handle_error(self, context, type, value, tb):
+        self.reports.append((context, value))
+
+
+def make_loop(which, error_handler=None):
+    """The default loop, or one of its own."""
+    loop = core.loop(default=which == "default")
+    loop.error_handler = error_handler
+    return loop
+
+
+def run(loop, limit=20.0):
+    """Run *loop* to its end; AssertionError if that takes longer than *limit* seconds."""
+    late = []
+
+    def give_up():
+        late.append(limit)
+        loop.break_()
+
+    guard = loop.timer(limit, ref=False)
+    guard.start(give_up)
+    loop.run()
+    guard.stop()
+    assert not late, f"the loop was still running after {limit} seconds"
+
+
+def exit_child(function, *args):
+    """End a forked child: status 0 if *function* returns, 1 and a traceback if it raises."""
+    status = 1
+    try:
+        function(*args)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def check_child(pid):
+    """Wait for a forked child natively; AssertionError unless it was content."""
+    waited, status = os.waitpid(pid, 0)
+    assert waited == pid
+    assert status == 0, f"the child ended with wait status {status:#x}"
