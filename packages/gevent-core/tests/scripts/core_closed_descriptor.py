@@ -32,20 +32,22 @@ run(loop)
 assert seen == [b"x"]
 
 # Closed while it is watched and known to the kernel: nothing is to be had of it any more, but the loop goes on, the watcher can
-# be stopped, and another one started for the same number.
-io.start(seen.append, "closed")
-loop.run(nowait=True)
-os.close(read)
-timer = loop.timer(0.01)
-timer.start(io.stop)
-run(loop)
-again = fcntl.fcntl(write, fcntl.F_DUPFD, 500)
-os.close(write)
-assert again == number
-seen = []
-io = loop.io(again, core.WRITE)
-io.start(lambda: (seen.append("writable"), io.stop()))
-run(loop)
-assert seen == ["writable"]
+# be stopped, and another one started for the same number. (poll and select are told all numbers anew in each round, and libev
+# with assertions ends the process: there closing a watched descriptor is an error of the program.)
+if arguments[0] == "epoll":
+    io.start(seen.append, "closed")
+    loop.run(nowait=True)
+    os.close(read)
+    timer = loop.timer(0.01)
+    timer.start(io.stop)
+    run(loop)
+    again = fcntl.fcntl(write, fcntl.F_DUPFD, 500)
+    os.close(write)
+    assert again == number
+    seen = []
+    io = loop.io(again, core.WRITE)
+    io.start(lambda: (seen.append("writable"), io.stop()))
+    run(loop)
+    assert seen == ["writable"]
 loop.destroy()
 print("ok")

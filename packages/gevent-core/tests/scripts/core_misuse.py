@@ -14,7 +14,7 @@ how = arguments[0]
 def poke(watcher):
     """Use everything that a watcher has, whatever comes of it."""
     for name in dir(watcher):
-        if name.startswith("__") and name not in ("__repr__", "__enter__"):
+        if name.startswith("_") and name not in ("__repr__", "__enter__"):
             continue
         try:
             value = getattr(watcher, name)
@@ -23,7 +23,8 @@ def poke(watcher):
                     value(*call)
                 except Exception:
                     pass
-            setattr(watcher, name, 1)
+            if not name.startswith("_"):
+                setattr(watcher, name, 1)
         except Exception:
             pass
     repr(watcher)

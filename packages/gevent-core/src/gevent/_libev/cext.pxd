@@ -25,6 +25,7 @@ cdef struct State:
     int refs                        # loop objects, watchers and parks that share this
     int is_default
     int running                     # depth of loop.run()
+    int destroying                  # _state_destroy() is at work
     int destroy_later               # destroy() was called inside run()
     int broken                      # break_() was called: leave run()
     long active                     # started watchers and waits that keep run() going
@@ -104,6 +105,7 @@ cdef class Park:
 cdef class IOPark(Park):
     cdef libev.ev_io io
     cdef bint watching          # so is the descriptor's watcher
+    cdef unsigned int stopped_in    # the round of the loop in which it was stopped last
     cdef int revents
     cdef readonly bint closed
 

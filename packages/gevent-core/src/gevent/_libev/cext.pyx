@@ -348,18 +348,27 @@ cdef bint _default_destroyed = False
 
 
 cdef State* _state_new(unsigned int flags) except NULL:
+    cdef int probe[2]
+    cdef int number
     cdef State* s = <State*>PyMem_RawCalloc(1, sizeof(State))
     if s is NULL:
         raise MemoryError("no memory for a loop")
     s.mask = 255
     s.ring = <Entry*>PyMem_RawCalloc(s.mask + 1, sizeof(Entry))
     s.lock = PyThread_allocate_lock()
-    # libev asks for the descriptors of its own pipe again and again until it gets them: better to fail before. This pipe is also
-    # made now and not when it is needed, lest it get the number of a descriptor that somebody closed and still watches.
+    # The pipe is made now and not when it is needed, lest it get the number of a descriptor that somebody closed and still
+    # watches. And libev asks for a pipe of its own again and again until it gets one: better to find out before.
+    s.wakeup_fds[0] = s.wakeup_fds[1] = -1
     if libev.gevent_wakeup_pipe(s.wakeup_fds) == 0:
         s.ptr = libev.ev_loop_new(flags)
-    else:
-        s.wakeup_fds[0] = s.wakeup_fds[1] = -1
+        if s.ptr is not NULL and libev.gevent_wakeup_pipe(probe) == 0:
+            c_close(probe[0])
+            c_close(probe[1])
+        elif s.ptr is not NULL:
+            number = errno
+            libev.ev_loop_destroy(s.ptr)
+            s.ptr = NULL
+            (&errno)[0] = number
     if s.ring is NULL or s.lock is NULL or s.ptr is NULL:
         number = errno
         PyMem_RawFree(s.ring)
@@ -398,8 +407,9 @@ cdef void _state_destroy(State* s) noexcept:
     cdef libev.ev_loop* ptr = s.ptr
     cdef Posted* posted
     cdef Posted* next
-    if ptr is NULL:
+    if ptr is NULL or s.destroying:
         return
+    s.destroying = True         # what we let go of may run any finalizer, and those may try to use the loop
     while s.started is not NULL:
         _stop_watcher(<watcher>s.started)
     if s.sigchld_on:
@@ -645,7 +655,7 @@ def stack_chunk_cache_size():
 # ---- The loop ----------------------------------------------------------------------------------------------------------------
 
 cdef State* _check(loop self) except NULL:
-    if self.s is NULL or self.s.ptr is NULL:
+    if self.s is NULL or self.s.ptr is NULL or self.s.destroying:
         raise ValueError("operation on destroyed loop")
     return self.s
 
@@ -666,7 +676,8 @@ cdef class loop:
     def __init__(self, flags=None, default=None):
         global _default_state
         cdef unsigned int mask = _contract.flags_to_int(flags)
-        cdef State* old = self.s
+        if self.s is not NULL:
+            raise RuntimeError(f"{self!r} has been made: __init__ cannot be called again")
         _contract.check_backend(mask, libev.ev_supported_backends())
         if default is None:
             default = not _default_destroyed
@@ -678,8 +689,6 @@ cdef class loop:
             if default:
                 self.s.is_default = True
                 _default_state = self.s
-        if old is not NULL:
-            _state_unref(old)
 
     def __dealloc__(self):
         if libev.gevent_tls_get() is <void*><PyObject*>self:
@@ -695,7 +704,7 @@ cdef class loop:
         Called inside the running loop it takes effect when :meth:`run` is left, which happens at once.
         """
         cdef State* s = self.s
-        if s is NULL or s.ptr is NULL or s.destroy_later:
+        if s is NULL or s.ptr is NULL or s.destroying or s.destroy_later:
             return None
         if s.running:
             s.destroy_later = True
@@ -1353,13 +1362,25 @@ cdef inline void _stop_park_timer(State* s, Park self) noexcept:
         libev.ev_timer_stop(s.ptr, &self.timer)
 
 
-cdef inline void _start_park_io(State* s, IOPark self) noexcept:
+cdef int _check_open(int fd) except -1:
+    """OSError unless *fd* is open: a libev with assertions, as distributions ship it, ends the process for such a one."""
+    if libev.gevent_is_open(fd) == 0:
+        raise OSError(EBADF, f"{os.strerror(EBADF)}: descriptor {fd} is not open")
+    return 0
+
+
+cdef inline int _start_park_io(State* s, IOPark self) except -1:
+    # Stopped and started between the same two polls, as a server does all the time, libev does not go to the kernel. Else it does,
+    # and the descriptor must be open: somebody may have closed it behind our back.
+    if self.stopped_in != libev.ev_iteration(s.ptr) or self.io.events & libev.EV__IOFDSET:
+        _check_open(self.io.fd)
     libev.ev_io_start(s.ptr, &self.io)
     self.watching = True
     if self.unref:
         libev.ev_unref(s.ptr)
     else:
         s.active += 1
+    return 0
 
 
 cdef inline void _stop_park_io(State* s, IOPark self) noexcept:
@@ -1371,6 +1392,7 @@ cdef inline void _stop_park_io(State* s, IOPark self) noexcept:
         else:
             s.active -= 1
         libev.ev_io_stop(s.ptr, &self.io)
+        self.stopped_in = libev.ev_iteration(s.ptr)
 
 
 @cython.freelist(512)
@@ -1446,12 +1468,12 @@ cdef class Park:
             _post(s, WAKE, <PyObject*>self, NULL)
             return True
         if self.callback is not None:
-            if self.ticket or s.ptr is NULL:
+            if self.ticket or s.ptr is NULL or s.destroying:
                 return False
             args = (self,)
             self.ticket = _push(s, CALL, <PyObject*>_run_link, <PyObject*>args)
             return True
-        if self.state != PARKED or s.ptr is NULL:
+        if self.state != PARKED or s.ptr is NULL or s.destroying:
             return False
         self.state = WOKEN
         _queue_park(self)
@@ -1615,9 +1637,9 @@ cdef class watcher:
         pass
 
     cdef State* _ready_state(self) except NULL:
-        if self.loop is None or self.loop.s is NULL or self.loop.s.ptr is NULL:
+        if self.loop is None:
             raise ValueError("operation on destroyed loop")
-        return self.loop.s
+        return _check(self.loop)
 
     cdef int _begin(self, callback, tuple args) except -1:
         """Check and remember what to call."""
@@ -1675,6 +1697,7 @@ cdef class watcher:
         if s is NULL or s.ptr is NULL:
             return
         self._uncount(s)
+        self._fed = False
         if libev.ev_is_active(self._w):
             self._ev_stop(s.ptr)
         elif libev.ev_is_pending(self._w):
@@ -1832,6 +1855,7 @@ cdef class watcher:
     @property
     def priority(self):
         """From -2 to 2; of events of one moment the higher ones come first. Not to be changed while started."""
+        self._ready_state()
         return libev.ev_priority(self._w)
 
     @priority.setter
@@ -1846,12 +1870,12 @@ cdef class watcher:
         return 0
 
     def __repr__(self):
-        return f"<{type(self).__name__} at {id(self):#x}{self._format()}{self._format_state()}>"
+        return f"<{type(self).__name__} at {id(self):#x}{self._describe()}{self._describe_state()}>"
 
-    def _format(self):
+    cdef str _describe(self):
         return ""
 
-    def _format_state(self):
+    cdef str _describe_state(self):
         if self.loop is None or self.loop.s is NULL or self.loop.s.ptr is NULL:
             return " destroyed"
         text = ""
@@ -1889,6 +1913,7 @@ cdef class io(watcher):
         self._start()
 
     cdef int _ev_start(self, libev.ev_loop* ptr) except -1:
+        _check_open(self._io.fd)
         libev.ev_io_start(ptr, &self._io)
         return 0
 
@@ -1917,7 +1942,7 @@ cdef class io(watcher):
     def events_str(self):
         return _contract.events_to_text(self.events)
 
-    def _format(self):
+    cdef str _describe(self):
         return f" fd={self.fd} events={self.events_str}"
 
 
@@ -1987,7 +2012,7 @@ cdef class timer(watcher):
     def repeat(self):
         return self._repeat
 
-    def _format(self):
+    cdef str _describe(self):
         return f" after={self._after} repeat={self._repeat}"
 
 
@@ -2042,7 +2067,7 @@ cdef class signal(watcher):
     cdef void _ev_stop(self, libev.ev_loop* ptr) noexcept:
         _stop_signal(ptr, &self._signal, self.signalnum)
 
-    def _format(self):
+    cdef str _describe(self):
         return f" signalnum={self.signalnum}"
 
 
@@ -2215,7 +2240,7 @@ cdef class stat(watcher):
     def interval(self):
         return self._stat.interval
 
-    def _format(self):
+    cdef str _describe(self):
         return f" path={self.path!r} interval={self.interval}"
 
 
@@ -2332,10 +2357,12 @@ cdef class child(watcher):
             if self._pidfd < 0 and not s.is_default:
                 raise OSError(errno, f"pidfd_open(2) failed for process {self.pid}: {strerror(errno).decode()}")
         if self._pidfd >= 0:
+            libev.ev_set_priority(&self._io, libev.ev_priority(self._w))
             self._w = <libev.ev_watcher*>&self._io
             libev.ev_io_set(&self._io, self._pidfd, libev.EV_READ)
             libev.ev_io_start(ptr, &self._io)
         else:
+            libev.ev_set_priority(&self._signal, libev.ev_priority(self._w))
             self._w = <libev.ev_watcher*>&self._signal
             _start_signal(s, &self._signal, _signal.SIGCHLD)
             libev.ev_feed_event(ptr, &self._signal, libev.EV_CHILD)     # it may have ended before SIGCHLD was ours
@@ -2398,7 +2425,7 @@ cdef class child(watcher):
         keep = None
         return 0
 
-    def _format(self):
+    cdef str _describe(self):
         return f" pid={self.pid} rpid={self.rpid} rstatus={self.rstatus}"
 
 

@@ -117,6 +117,7 @@ cdef extern from "shim.h" nogil:
 
     # shim.h's own
     int gevent_pidfd_open(int pid)
+    int gevent_is_open(int fd)
     unsigned long gevent_thread_ident()
     void* gevent_tls_get()
     void gevent_tls_set(void*)

@@ -64,6 +64,8 @@ static inline int gevent_pidfd_open(int pid) {
 #endif
 }
 
+static inline int gevent_is_open(int fd) { return fcntl(fd, F_GETFD) != -1 || errno != EBADF; }
+
 /* ---- Signals -------------------------------------------------------------------------------- */
 
 /* libev installs its handler for a signal when the first watcher of it is started, and the default action when the last one is
