@@ -229,6 +229,8 @@ def collect():
 
 def script(name, backend, *arguments, env=None):
     """Run scripts/core_*name*.py with *backend*; it must end well and say "ok" on its last line. Returns the lines before."""
+    if os.environ.get("GEVENT_TEST_WITHOUT_SCRIPTS"):
+        pytest.skip("scripts are run apart (valgrind_core.py --scripts)")
     report = ""
     try:
         result = run_script(SCRIPTS / f"core_{name}.py", backend, *arguments, env=env, timeout=25).check()
@@ -2589,6 +2591,7 @@ def test_python_signal_handlers_run_while_the_loop_waits(backend, which):
 # ---- child -----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["pidfd", "sigchld"])
 @pytest.mark.parametrize("which", ["default", "other"])
 def test_child(backend, which, method):

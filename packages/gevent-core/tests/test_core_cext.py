@@ -419,6 +419,7 @@ def test_memory_of_errors(loop):
     assert growth(step) < 1
 
 
+@pytest.mark.slow
 def test_memory_of_loops():
     if not os.path.exists("/proc/self/statm"):
         pytest.skip("only /proc tells how large the process is")

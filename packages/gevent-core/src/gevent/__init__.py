@@ -25,7 +25,7 @@ for _entry in filter(None, sys.path):  # "" (the current directory) is skipped o
     if _part not in __path__ and os.path.isdir(_part) and not os.path.exists(os.path.join(_part, "__init__.py")):
         __path__.append(_part)
 
-if os.environ.get("GEVENT_PURE_PYTHON") or os.environ.get("PURE_PYTHON"):
+if os.environ.get("GEVENT_PURE_PYTHON", os.environ.get("PURE_PYTHON", "0")) not in ("", "0"):
     # The finder below knows no compiled modules, so that the .py beside each is run. Loop and backend stay what they are.
     from importlib.machinery import SOURCE_SUFFIXES, FileFinder, SourceFileLoader
 

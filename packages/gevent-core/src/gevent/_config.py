@@ -9,7 +9,6 @@ This is also how a lower layer reaches an upper one (the hub its resolver, for e
 import importlib
 import os
 import sys
-import textwrap
 
 __all__ = ["Config", "ImportableSetting", "Setting", "config"]
 
@@ -117,6 +116,8 @@ class Setting:
         self.default = default
         self.meaning = meaning
         self.value = _UNSET
+        #: Called with the new value by :meth:`set`, if not None: for settings of which somebody keeps a copy.
+        self.changed = None
 
     def get(self):
         if self.value is _UNSET:
@@ -132,6 +133,8 @@ class Setting:
 
     def set(self, value):
         self.value = self.parse(value)
+        if self.changed is not None:
+            self.changed(self.value)
 
     def value_or_default(self):
         """What is set, unimported."""
@@ -181,7 +184,7 @@ class Config:
         """Print every setting with its variable, default and meaning."""
         for setting in self.settings.values():
             print(f"{setting.name}  ({setting.variable}, default {setting.default!r})", file=file)
-            print(textwrap.indent(textwrap.fill(setting.meaning, 100), "    "), file=file)
+            print(f"    {setting.meaning}", file=file)
 
 
 config = Config(

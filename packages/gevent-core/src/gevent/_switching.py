@@ -9,7 +9,7 @@ import functools
 from greenlet import getcurrent, greenlet
 
 from gevent._config import import_path
-from gevent._originals import thread_local
+from gevent._originals import get_ident, thread_local
 from gevent.core import current_loop, set_current_loop
 from gevent.exceptions import ConcurrentObjectUseError
 
@@ -19,10 +19,33 @@ class _Thread(thread_local):
 
     hub = None  # keeps it alive: the C thread-local only borrows its loop
     hub_class = None
+    guard = None  # destroys the hub when the thread ends
     loop = None  # left behind by a hub that was destroyed without its loop; the next hub takes it
 
 
 _thread = _Thread()
+
+
+class _Guard:
+    """Destroys the hub of a native thread as the thread ends, when what is thread-local goes.
+
+    Nobody else could: the hub's greenlet waits inside the loop, on a C stack that refers to both, and only its own thread can
+    switch to it.
+    """
+
+    def __init__(self):
+        self.thread = get_ident()
+        self.hub = None
+
+    def __del__(self):
+        hub, self.hub = self.hub, None
+        if hub is not None and hub.loop is not None and get_ident() == self.thread:
+            # _thread is gone, and looking at it would make another.
+            set_current_loop(None)
+            hub._shut_down(True)
+
+
+_MAIN = get_ident()  # the thread that imports gevent: its hub lasts as long as the process
 
 #: The class of hubs, by name: it is defined a layer above.
 HUB_CLASS = "gevent.hub.Hub"
@@ -59,7 +82,15 @@ def _make_hub(args, kwargs):
 def set_hub(hub):
     """Make *hub*, or None, the hub of the calling native thread."""
     _thread.hub = hub
+    if not is_main_thread():
+        if _thread.guard is None:
+            _thread.guard = _Guard()
+        _thread.guard.hub = hub
     set_current_loop(None if hub is None else hub.loop)
+
+
+def is_main_thread():
+    return get_ident() == _MAIN
 
 
 def keep_loop(loop):

@@ -205,6 +205,8 @@ def iwait(objects, timeout=None, count=None):
     if objects is None:
         yield get_hub().join(timeout=timeout)
         return
+    if timeout is not None and timeout != timeout:
+        raise ValueError("a timeout cannot be NaN")
     objects = list(objects)
     count = len(objects) if count is None else min(count, len(objects))
     deadline = None if timeout is None else monotonic() + timeout

@@ -13,7 +13,7 @@ Which backend is used is decided here and nowhere else: ``libev-cext`` (compiled
 """
 import importlib
 import os
-import platform
+import sys
 
 from gevent._config import config
 
@@ -22,7 +22,7 @@ def _backend_module():
     wanted = config.settings["loop"].value_or_default()
     if os.environ.get("GEVENT_CORE_CFFI_ONLY") or "libev-cffi" in wanted:
         return "gevent._libev.cffi"
-    if "libev-cext" in wanted or platform.python_implementation() != "PyPy":
+    if "libev-cext" in wanted or sys.implementation.name != "pypy":
         return "gevent._libev.cext"
     return "gevent._libev.cffi"
 
@@ -119,3 +119,4 @@ def __getattr__(name):
 
 
 install_stack_chunk_cache(config.stack_chunk_cache)
+config.settings["stack_chunk_cache"].changed = install_stack_chunk_cache

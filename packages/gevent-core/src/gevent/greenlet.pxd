@@ -14,6 +14,7 @@ cdef int _DONE
 cdef int _FAILED
 cdef list _spawn_callbacks
 cdef list _tracked
+cdef uint64_t _ends
 
 
 cdef class SpawnedLink:
@@ -41,6 +42,9 @@ cdef class Greenlet(greenlet):
     cdef object _ident
     cdef object _described
     cdef uint64_t _ticket
+    cdef readonly uint64_t _ended
+    cdef bint _formatting
+    cdef bint _run_beside
     cdef int _state
 
     cpdef bint ready(self)
@@ -63,3 +67,6 @@ cdef _tell_spawned(Greenlet new)
 cpdef _throw(object target, object exception)
 cpdef _report(object hub, object failed, object type_, object value, object tb)
 cdef _exception_from(tuple args)
+cdef _check_exception(object error)
+@cython.locals(each=Greenlet, last=uint64_t, in_order=bint)
+cdef _join_in_turn(list greenlets)

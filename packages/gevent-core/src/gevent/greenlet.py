@@ -6,7 +6,6 @@ result, or the exception that ended it, is kept until the object goes, and told 
 """
 import sys
 from heapq import heappop, heappush
-from traceback import extract_stack
 from weakref import ref
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -80,6 +79,9 @@ class FailureSpawnedLink(SpawnedLink):
 
 _spawn_callbacks = []
 
+# Counts the greenlets that have ended, so that joinall() can tell in which order they did.
+_ends = 0
+
 
 class Greenlet(greenlet):
     """Greenlet(run=None, *args, **kwargs)
@@ -109,11 +111,13 @@ class Greenlet(greenlet):
         self._exc_info = ()
         self._links = None
         self._ticket = 0
+        self._ended = 0
+        self._formatting = False
+        self._run_beside = False
         self._state = _NEW
         self._name = None
         self._ident = None
         self._described = None
-        self._run = None
         self._timer = None
         self.args = args
         self._kwargs = kwargs or None
@@ -122,6 +126,7 @@ class Greenlet(greenlet):
                 raise TypeError(f"the run argument must be callable, not {run!r}")
             # By name, since a subclass with a method _run keeps this in its __dict__.
             setattr(self, "_run", run)  # noqa: B010
+            self._run_beside = self._run is not run
         if _tracked[0]:
             self._track()
 
@@ -196,7 +201,13 @@ class Greenlet(greenlet):
         self._name = value
 
     def __repr__(self):
-        return f"<{type(self).__name__}{self._format_name()} at {id(self):#x}{self._format()}>"
+        if self._formatting:  # what it runs shows it: a method of something that it waits on, for example
+            return f"<{type(self).__name__} at {id(self):#x}>"
+        self._formatting = True
+        try:
+            return f"<{type(self).__name__}{self._format_name()} at {id(self):#x}{self._format()}>"
+        finally:
+            self._formatting = False
 
     def _format_name(self):
         return "" if self._name is None else f" {self._name!r}"
@@ -276,6 +287,8 @@ class Greenlet(greenlet):
         """Record who made it and where."""
         spawner = getcurrent()
         self.spawning_greenlet = ref(spawner)
+        from traceback import extract_stack  # here, because only this setting needs it
+
         self.spawning_stack = extract_stack(sys._getframe(0), self.spawning_stack_limit)
         shared = getattr(spawner, "spawn_tree_locals", None)
         if shared is None:
@@ -310,6 +323,9 @@ class Greenlet(greenlet):
         self._end(_DONE, value)
 
     def _end(self, state, value):
+        global _ends
+        _ends += 1
+        self._ended = _ends
         self.value = value
         self._state = state
         self._release()
@@ -318,7 +334,10 @@ class Greenlet(greenlet):
 
     def _fail(self, error):
         self._exc_info = (type(error), error, error.__traceback__)
-        self._described = self._format()  # for the report: _release() drops what it tells of
+        try:
+            self._described = self._format()  # for the report: _release() drops what it tells of
+        except Exception:
+            self._described = ": what it calls has no repr"  # an argument's fault, and no reason not to end
         # In the hub, after this greenlet is done. The traceback of now: get() in another greenlet adds to the error's own.
         self._loop.ready_call(_report, (self.parent, self, *self._exc_info))
         self._end(_FAILED, None)
@@ -329,14 +348,17 @@ class Greenlet(greenlet):
         self._kwargs = None
         if self._run is not None and getattr(self._run, "__self__", None) is not self:
             self._run = None
+        if self._run_beside:
+            self.__dict__.pop("_run", None)
 
     # -- ending it
 
     def throw(self, *args):
         """Raise an exception in it, at once: only the hub may do that. One that was not started is cancelled, and its links called."""
-        self._cancel_start()
         if self._state < _RUNNING:
-            self._die_unstarted(_exception_from(args))
+            error = _exception_from(args)
+            self._cancel_start()
+            self._die_unstarted(error)
             return None
         return greenlet.throw(self, *args)
 
@@ -357,9 +379,12 @@ class Greenlet(greenlet):
            A greenlet that is killed before it ran never runs.
         """
         if self._state < _RUNNING:
+            error = _exception_from((exception,))
             self._cancel_start()
-            self._die_unstarted(_exception_from((exception,)))
+            self._die_unstarted(error)
         elif self._state == _RUNNING:
+            if exception is not GreenletExit:
+                _check_exception(exception)
             self._loop.ready_call(_throw, (self, exception))
             if block:
                 self.join(timeout)
@@ -439,8 +464,19 @@ class Greenlet(greenlet):
             self.join()
 
 
+if not hasattr(Greenlet, "_run"):
+    # Interpreted, its default has to be the class's: an instance's None would hide a subclass's method.
+    Greenlet._run = None
+
 # One cell, so that compiled code reads it without a look-up in the configuration for each greenlet.
 _tracked = [bool(config.track_greenlet_tree)]
+
+
+def _set_tracked(value):
+    _tracked[0] = value
+
+
+config.settings["track_greenlet_tree"].changed = _set_tracked
 
 add_plain_type(Greenlet)
 
@@ -456,7 +492,12 @@ def _throw(target, exception):
 
 
 def _report(hub, failed, type_, value, tb):
-    hub.handle_error(failed, type_, value, tb)
+    try:
+        hub.handle_error(failed, type_, value, tb)
+    except BaseException as second:
+        if second is not value and second.__context__ is None:
+            second.__context__ = value  # so that what went wrong first is printed with it
+        raise
 
 
 def _exception_from(args):
@@ -464,16 +505,23 @@ def _exception_from(args):
     if not args:
         return GreenletExit()
     error = args[0]
+    _check_exception(error)
     if isinstance(error, BaseException):
         return error
-    if not (isinstance(error, type) and issubclass(error, BaseException)):
-        raise TypeError(f"only exceptions can be thrown, not {error!r}")
     value = args[1] if len(args) > 1 else None
     if isinstance(value, BaseException):
         return value
-    if value is None:
-        return error()
-    return error(*value) if isinstance(value, tuple) else error(value)
+    try:
+        if value is None:
+            return error()
+        return error(*value) if isinstance(value, tuple) else error(value)
+    except Exception as failure:
+        return failure  # what a running greenlet would get instead
+
+
+def _check_exception(error):
+    if not isinstance(error, BaseException) and not (isinstance(error, type) and issubclass(error, BaseException)):
+        raise TypeError(f"only exceptions can be thrown, not {error!r}")
 
 
 def getfuncname(func):
@@ -524,10 +572,7 @@ def joinall(greenlets, timeout=None, raise_error=False, count=None):
     if not raise_error and count is None and timeout is None:
         greenlets = list(greenlets)
         if all([isinstance(each, Greenlet) for each in greenlets]):
-            # One after the other: most have ended by the time it is their turn.
-            for each in greenlets:
-                each.join()
-            return greenlets
+            return _join_in_turn(greenlets)
     if not raise_error:
         return wait(greenlets, timeout=timeout, count=count)
     done = []
@@ -536,6 +581,24 @@ def joinall(greenlets, timeout=None, raise_error=False, count=None):
             each.get(block=False)
         done.append(each)
     return done
+
+
+def _join_in_turn(greenlets):
+    """Join one after the other: most have ended by the time it is their turn. Returns them as they ended."""
+    in_order = True
+    last = 0
+    for each in greenlets:
+        each.join()
+        if each._ended < last:
+            in_order = False
+        last = each._ended
+    if not in_order:
+        greenlets.sort(key=_when_ended)
+    return greenlets
+
+
+def _when_ended(each):
+    return each._ended
 
 
 def killall(greenlets, exception=GreenletExit, block=True, timeout=None):

@@ -4,9 +4,7 @@ Greenlets never switch to one another on their own: who has to wait leaves to th
 The hub's parent is the thread's main greenlet; when the loop has nothing left to do, :class:`LoopExit` is raised there.
 """
 import gc
-import signal as _signal
 import sys
-import traceback
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -145,7 +143,7 @@ class Hub(greenlet):
         """Run the loop. The hub's greenlet starts here; it is not to be called."""
         if getcurrent() is not self:
             raise AssertionError("Hub.run() is what the hub's greenlet runs; switch to the hub instead of calling it")
-        while True:
+        while self.loop is not None:
             loop = self.loop
             loop.error_handler = self
             try:
@@ -154,6 +152,9 @@ class Hub(greenlet):
                 return
             finally:
                 loop.error_handler = None  # no reference cycle through an idle hub
+            if self.loop is None:
+                # Destroyed by a callback or a greenlet, while the main greenlet waits. We end, and it hears of it by what we raise.
+                raise LoopExit("the hub was destroyed, so nothing could wake the main greenlet", self)
             text = "the loop has ended" if self._joining else _explain_loop_exit(self)
             self.parent.throw(LoopExit(text, self))
 
@@ -226,32 +227,42 @@ class Hub(greenlet):
         """End the hub: close resolver and thread pool, and unwind its greenlet.
 
         The loop is destroyed too, but a default one only with *destroy_loop*; else it is left to the thread's next hub. What
-        waits under this hub is never woken again.
+        waits under this hub is never woken again. Outside the main greenlet, the hub ends when the caller has ended or waits, and
+        LoopExit is raised in the main greenlet.
         """
-        loop, self.loop = self.loop, None
+        loop = self.loop
         if loop is not None and destroy_loop is None:
             destroy_loop = not loop.default
+        if get_hub_if_exists() is self:
+            set_hub(None)
+        self._shut_down(bool(destroy_loop))
+        if loop is None:
+            return
+        if not destroy_loop:
+            keep_loop(loop)
+        elif kept_loop() is loop:
+            keep_loop(None)
+
+    def _shut_down(self, destroy_loop):
+        """What :meth:`destroy` does, but for what this thread knows of us."""
+        loop, self.loop = self.loop, None
         if self._resolver is not None:
             self._resolver.close()
             del self.resolver
         if self._threadpool is not None:
             self._threadpool.kill()
             del self.threadpool
-        if get_hub_if_exists() is self:
-            set_hub(None)
-        current = getcurrent()
-        if self and not self.dead and current is not self:
-            self.parent = current  # so that the dying hub comes back here
-            self.throw(HubDestroyed(bool(destroy_loop)))
+        if self and not self.dead:
+            if getcurrent() is self.parent:
+                self.throw(HubDestroyed(destroy_loop))
+            elif loop is not None:
+                # The hub called us, and cannot be unwound from here. It leaves run() when we are done.
+                loop.break_()
         if loop is None:
             return
         loop.hub = None
         if destroy_loop:
             loop.destroy()
-            if kept_loop() is loop:
-                keep_loop(None)
-        else:
-            keep_loop(loop)
 
     # -- errors
 
@@ -296,6 +307,8 @@ class Hub(greenlet):
         stream = self.exception_stream
         if stream is None:
             return
+        import traceback  # here, because it and what it imports take longer than all of gevent, and most programs never need it
+
         lines = traceback.format_exception(type_, value, tb)
         if context is not None:
             if not isinstance(context, str):
@@ -364,7 +377,7 @@ def _explain_loop_exit(hub, limit=20):
         if isinstance(each, WaitQueue):
             for park in each.waiters():
                 if park.waiting and park.loop is hub.loop:
-                    found[id(park)] = f"{_name(park.greenlet, main)} waits on {park.owner!r}"
+                    found[id(park)] = f"{_name(park.greenlet, main)} waits on {_safe_repr(park.owner)}"
     frame = main.gr_frame
     if frame is not None and not any(text.startswith("the main greenlet") for text in found.values()):
         code = frame.f_code
@@ -377,7 +390,14 @@ def _explain_loop_exit(hub, limit=20):
 
 
 def _name(waiting, main):
-    return "the main greenlet" if waiting is main else repr(waiting)
+    return "the main greenlet" if waiting is main else _safe_repr(waiting)
+
+
+def _safe_repr(value):
+    try:
+        return repr(value)
+    except Exception:
+        return f"<{type(value).__name__} at {id(value):#x}, whose repr failed>"
 
 
 def idle(priority=0):
@@ -398,8 +418,10 @@ def kill(greenlet, exception=GreenletExit):
         return
     if hasattr(greenlet, "kill"):
         greenlet.kill(exception=exception, block=False)
-    else:
+    elif isinstance(exception, BaseException) or (isinstance(exception, type) and issubclass(exception, BaseException)):
         get_loop().run_callback(_throw, greenlet, exception)
+    else:
+        raise TypeError(f"only exceptions can be thrown, not {exception!r}")
 
 
 def _throw(target, exception):
@@ -478,7 +500,7 @@ class signal:
             self.hub.handle_error(None, type(error), error, error.__traceback__)
 
     def __repr__(self):
-        return f"<{type(self).__name__} at {id(self):#x} of {_signal.Signals(self.watcher.signalnum).name} for {self.handler!r}>"
+        return f"<{type(self).__name__} at {id(self):#x} of signal {self.watcher.signalnum} for {self.handler!r}>"
 
 
 class linkproxy:

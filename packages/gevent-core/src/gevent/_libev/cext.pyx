@@ -41,15 +41,16 @@ from libc.string cimport memset, strerror
 from gevent._greenlet_api cimport (
     PyGreenlet_GetCurrent,
     PyGreenlet_Import,
+    PyGreenlet_STARTED,
     PyGreenlet_Switch,
     greenlet,
 )
 from gevent._libev cimport libev
 
 import os
-import signal as _signal
 import sys
-import traceback
+
+import _signal      # not signal: that imports enum, for names that nobody here needs
 
 from greenlet import GreenletExit
 
@@ -161,6 +162,11 @@ def time():
     return libev.ev_time()
 
 
+cdef _print_exception(error):
+    """Print where nothing else can be done. By the hook, since the traceback module takes as long to import as all of gevent."""
+    sys.__excepthook__(type(error), error, error.__traceback__)
+
+
 # ---- Errors of libev itself --------------------------------------------------------------------------------------------------
 
 cdef object _syserr_callback = None
@@ -193,7 +199,7 @@ cdef void _on_system_error(const char* message) noexcept with gil:
             else:
                 raise error
     except BaseException:
-        traceback.print_exc()
+        _print_exception(sys.exc_info()[1])
 
 
 libev.ev_set_syserr_cb(<void*>_on_system_error)
@@ -334,7 +340,7 @@ cdef void _on_inbox(libev.ev_loop* ptr, void* w, int revents) noexcept:
             else:
                 _push(s, posted.entry.kind, posted.entry.target, posted.entry.args)
         except BaseException:
-            traceback.print_exc()
+            _print_exception(sys.exc_info()[1])
         Py_DECREF(<object>posted.entry.target)
         Py_XDECREF(posted.entry.args)
         PyMem_RawFree(posted)
@@ -537,7 +543,7 @@ cdef void _drop_wakeup(State* s) noexcept:
     try:
         _disarm_wakeup(s)
     except BaseException:
-        traceback.print_exc()
+        _print_exception(sys.exc_info()[1])
     libev.ev_ref(s.ptr)
     libev.ev_io_stop(s.ptr, &s.wakeup)
     _close_wakeup_pipe(s)
@@ -602,6 +608,9 @@ cdef inline object _switch_out(State* s, PyObject* current):
     while s.budget > 0 and s.head != s.tail:
         entry = &s.ring[s.head & s.mask]
         if entry.kind == SWITCH:
+            if not PyGreenlet_STARTED(<greenlet>entry.target):
+                # The hub starts new ones: begun from here, it would stand on our C stack and count our depth of recursion as its own.
+                break
             s.head += 1
             s.budget -= 1
             target = entry.target
@@ -797,19 +806,20 @@ cdef class loop:
         cdef State* s = self.s
         cdef Entry entry
         cdef Entry* slot
+        cdef PyObject* previous
         cdef int runs = BATCH // HANDOVER_RUN
+        cdef int left = HANDOVER_RUN
         cdef double deadline
         if s.head == s.tail:
             return 0
         deadline = libev.gevent_monotonic() + _switch_interval
-        s.budget = HANDOVER_RUN
         try:
             while s.head != s.tail and not s.broken:
-                if s.budget <= 0:
+                if left <= 0:
                     runs -= 1
                     if runs <= 0 or libev.gevent_monotonic() >= deadline:
                         break
-                    s.budget = HANDOVER_RUN
+                    left = HANDOVER_RUN
                 slot = &s.ring[s.head & s.mask]
                 entry = slot[0]
                 slot.kind = EMPTY
@@ -817,18 +827,31 @@ cdef class loop:
                 s.head += 1
                 if entry.kind == EMPTY:
                     continue
-                s.budget -= 1
-                target = <object>entry.target
-                Py_DECREF(target)
+                left -= 1
                 if entry.kind == SWITCH:
+                    # Hand-over is for as long as we are away here. A callback, or an error handler, may switch to a greenlet and
+                    # wants to go on when that one waits, with nobody else's result or exception.
+                    previous, s.handed = s.handed, entry.target
+                    Py_XDECREF(previous)
+                    s.budget = left
                     try:
-                        PyGreenlet_Switch(<greenlet>target, NULL, NULL)
+                        PyGreenlet_Switch(<greenlet>entry.target, NULL, NULL)
                     except BaseException as error:
+                        left, s.budget = s.budget, 0
+                        failed = <object>s.handed       # the last one handed over to, not the one that we switched to
+                        Py_CLEAR(s.handed)
                         if isinstance(error, GreenletExit):
                             # A greenlet that dies of it returns it, so it was thrown into us.
                             raise
-                        self._report(target, error)
-                elif entry.kind == CALLBACK:
+                        self._report(failed, error)
+                        failed = None
+                    else:
+                        left, s.budget = s.budget, 0
+                        Py_CLEAR(s.handed)
+                    continue
+                target = <object>entry.target
+                Py_DECREF(target)
+                if entry.kind == CALLBACK:
                     self._run_callback(target)
                 else:
                     args = <object>entry.args
@@ -878,8 +901,8 @@ cdef class loop:
             raise
         except BaseException as second:
             try:
-                traceback.print_exception(type(error), error, error.__traceback__)
-                traceback.print_exception(type(second), second, second.__traceback__)
+                _print_exception(error)
+                _print_exception(second)
             except BaseException:       # sys.stderr is broken too: nothing is left to tell
                 pass
         return 0
@@ -895,7 +918,7 @@ cdef class loop:
     def _default_handle_error(self, context, type, value, tb):
         if value is None:
             value = type()
-        traceback.print_exception(type, value, tb)
+        sys.__excepthook__(type, value, tb)
         if context is not None:
             print(f"{context!r} failed with {type.__name__}", file=sys.stderr)
 
@@ -1012,9 +1035,11 @@ cdef class loop:
         ticket = _push(s, SWITCH, current, NULL)
         try:
             _switch_out(s, current)
-        finally:
-            if _forget(s, ticket):
-                _reject_switch(sys.exc_info()[1])
+        except:
+            _forget(s, ticket)
+            raise
+        if _forget(s, ticket):
+            raise InvalidSwitchError("a greenlet that had yielded was switched to before its turn")
         return 0
 
     @property
@@ -1304,13 +1329,6 @@ cdef double _seconds(timeout) except? -2.0:
     return seconds if seconds > 0 else 0.0
 
 
-cdef int _reject_switch(error) except -1:
-    """The greenlet came back while its wake-up was still queued. That is fine if something was thrown into it."""
-    if error is None:
-        raise InvalidSwitchError("a greenlet that had yielded was switched to before its turn")
-    return 0
-
-
 cdef void _on_park_timer(libev.ev_loop* ptr, void* w, int revents) noexcept:
     cdef Park self = <Park>(<libev.ev_timer*>w).data
     _stop_park_timer(self.loop.s, self)
@@ -1336,7 +1354,7 @@ cdef inline void _queue_park(Park self) noexcept:
     try:
         self.ticket = _push(s, SWITCH, <PyObject*>self.greenlet, NULL)
     except MemoryError:
-        traceback.print_exc()
+        _print_exception(sys.exc_info()[1])
 
 
 cdef inline void _start_park_timer(State* s, Park self, double seconds) noexcept:
@@ -1492,7 +1510,7 @@ cdef class Park:
         """Take a queued call back; True if that was in time. It will not be made, now or later."""
         cdef bint queued = self.ticket != 0 and self.loop.s is not NULL and _forget(self.loop.s, self.ticket)
         self.ticket = 0
-        self.callback = None
+        self.callback = self.owner = None
         return queued
 
     @property
@@ -1507,7 +1525,7 @@ cdef class Park:
 
 def _run_link(Park park):
     callback, owner = park.callback, park.owner
-    park.callback = None
+    park.callback = park.owner = None       # the owner may keep this park, in case it is unlinked
     park.ticket = 0
     if callback is not None:
         callback(owner)
@@ -1754,7 +1772,7 @@ cdef class watcher:
                 # The descriptor stays ready, so the same failure would come again at once, for ever.
                 self._stop_now()
         except BaseException:
-            traceback.print_exc()
+            _print_exception(sys.exc_info()[1])
 
     # -- what everybody may do
 
@@ -2309,7 +2327,7 @@ cdef void _on_child(libev.ev_loop* ptr, void* w, int revents) noexcept:
     try:
         self._collect(<State*>libev.ev_userdata(ptr))
     except BaseException:
-        traceback.print_exc()
+        _print_exception(sys.exc_info()[1])
 
 
 cdef class child(watcher):
@@ -2383,7 +2401,7 @@ cdef class child(watcher):
             if not siblings:
                 del (<dict>s.children)[self.pid]
         except Exception:
-            traceback.print_exc()
+            _print_exception(sys.exc_info()[1])
 
     cdef int _collect(self, State* s) except -1:
         """Fetch the status, unless another watcher of the same child did, and call back if there is one."""

@@ -3,8 +3,9 @@
 libev aborts the process, or corrupts it, when it is given a negative descriptor or an unknown signal number. So every argument
 is checked here, once, before either backend hands it on.
 """
-import signal
 import sys
+
+import _signal  # not signal: that imports enum, for names that nobody here needs
 
 #: Stands for the event mask when it is the first of a watcher's arguments.
 EVENTS = type("EVENTS", (), {"__repr__": lambda self: "gevent.core.EVENTS", "__slots__": ()})()
@@ -151,8 +152,8 @@ def check_io_events(events):
 def check_signal_number(signalnum):
     """*signalnum* as a number of a signal that exists here; ValueError otherwise."""
     signalnum = index(signalnum, "a signal number")
-    if not 0 < signalnum < signal.NSIG:
-        raise ValueError(f"illegal signal number: {signalnum!r}; there are 1 to {signal.NSIG - 1}")
+    if not 0 < signalnum < _signal.NSIG:
+        raise ValueError(f"illegal signal number: {signalnum!r}; there are 1 to {_signal.NSIG - 1}")
     return signalnum
 
 

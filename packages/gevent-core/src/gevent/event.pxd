@@ -1,0 +1,43 @@
+cimport cython
+
+from gevent._libev.cext cimport Park, loop as Loop
+from gevent._switching cimport get_loop
+from gevent._waiting cimport WaitQueue
+
+cdef object _UNSET
+
+
+cdef class _Linkable:
+    cdef WaitQueue _waiters
+    cdef object __weakref__
+
+    cpdef bint ready(self) except -1
+    @cython.locals(waiters=WaitQueue)
+    cpdef rawlink(self, object callback)
+    cpdef unlink(self, object callback)
+    cdef WaitQueue _line(self)
+    cdef _wake(self)
+    @cython.locals(waiters=WaitQueue, park=Park, loop=Loop)
+    cpdef bint _wait(self, object timeout) except -1
+
+
+cdef class Event(_Linkable):
+    cdef bint _flag
+
+    cpdef bint ready(self) except -1
+    cpdef bint is_set(self) except -1
+    cpdef set(self)
+    cpdef clear(self)
+    cpdef bint wait(self, object timeout=*) except -1
+
+
+cdef class AsyncResult(_Linkable):
+    cdef object _value
+    cdef tuple _exc_info
+
+    cpdef bint ready(self) except -1
+    cpdef bint successful(self) except -1
+    cpdef set(self, object value=*)
+    cpdef set_exception(self, object exception, object exc_info=*)
+    cpdef get(self, bint block=*, object timeout=*)
+    cpdef wait(self, object timeout=*)

@@ -1,0 +1,289 @@
+"""The top level of the package, and the settings."""
+import importlib
+import itertools
+import json
+import sys
+
+import gevent
+import pytest
+from gevent import _config
+from gevent._config import Config, ImportableSetting, Setting, config, import_path
+from gevent_testkit import run_script
+
+NAMES_1_1 = """
+    get_hub Greenlet GreenletExit spawn spawn_later spawn_raw iwait wait killall Timeout with_timeout getcurrent sleep idle kill signal
+    reinit joinall
+""".split()
+
+
+def child(source, **env):
+    return run_script(source, env=env)
+
+
+def test_names():
+    """ALL-04: everything that 1.1 exports, and what came later."""
+    assert set(NAMES_1_1) <= set(gevent.__all__)
+    for name in gevent.__all__:
+        assert getattr(gevent, name) is not None
+    assert len(set(gevent.__all__)) == len(gevent.__all__)
+    assert gevent.spawn == gevent.Greenlet.spawn
+    assert gevent.spawn_later == gevent.Greenlet.spawn_later
+    assert gevent.sleep is gevent.hub.sleep
+    assert gevent.wait is gevent.hub.wait
+    assert gevent.Timeout is gevent.timeout.Timeout
+
+
+def test_version():
+    parts = gevent.__version__.split(".")
+    assert [int(each) for each in parts] == list(gevent.version_info[:3])
+    assert gevent.version_info.releaselevel == "final"
+    assert gevent.version_info >= (24, 10, 1)
+
+
+def test_fork_without_gevent_subprocess():
+    """It answers with the name of what to install."""
+    try:
+        importlib.import_module("gevent.os")
+    except ImportError:
+        with pytest.raises(ImportError, match="gevent-subprocess"):
+            gevent.fork()
+    else:
+        pytest.skip("gevent-subprocess is here")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["gevent.core", "gevent.timeout", "gevent.greenlet"])))
+def test_order_of_imports(order):
+    """Any module may come first."""
+    source = "".join(f"import {name}\n" for name in order) + "import gevent\nprint(gevent.spawn(pow, 2, 3).get())\n"
+    assert child(source).check().stdout == "8\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["_config", "_originals", "exceptions", "core", "_switching", "timeout", "_waiting", "hub", "greenlet", "_libev.cext"]
+)
+def test_each_module_alone(name):
+    source = f"import gevent.{name}\nimport gevent\ngevent.sleep(0)\nprint('ok')\n"
+    assert child(source).check().stdout == "ok\n"
+
+
+def test_import_is_lean():
+    """HUB-02: no hub, no thread, no heavy modules, no child or socket."""
+    source = """
+import sys
+before = set(sys.modules)
+import gevent, json, threading
+assert gevent._switching.get_hub_if_exists() is None
+assert threading.active_count() == 1
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+    modules = json.loads(child(source).check().stdout)
+    for heavy in ("ssl", "socket", "subprocess", "asyncio", "typing", "logging", "pkg_resources", "unittest", "pprint"):
+        assert heavy not in modules
+
+
+def test_pure_python():
+    """GEVENT_PURE_PYTHON=1: the .py files are run, and work."""
+    source = """
+import gevent, gevent._waiting
+files = [gevent.greenlet.__file__, gevent._switching.__file__, gevent._waiting.__file__]
+assert all(each.endswith(".py") for each in files), files
+assert gevent.spawn(pow, 2, 3).get() == 8
+print("ok")
+"""
+    assert child(source, GEVENT_PURE_PYTHON="1").check().stdout == "ok\n"
+
+
+def test_siblings_are_found(tmp_path):
+    """Other distributions may be installed elsewhere; a complete gevent further down the path is left alone."""
+    (tmp_path / "sibling" / "gevent").mkdir(parents=True)
+    (tmp_path / "sibling" / "gevent" / "hub_test_sibling.py").write_text("here = True\n")
+    (tmp_path / "foreign" / "gevent").mkdir(parents=True)
+    (tmp_path / "foreign" / "gevent" / "__init__.py").write_text("raise SystemExit('foreign')\n")
+    (tmp_path / "foreign" / "gevent" / "hub_test_foreign.py").write_text("here = True\n")
+    source = f"""
+import sys
+sys.path.extend([{str(tmp_path / "sibling")!r}, {str(tmp_path / "foreign")!r}])
+import gevent
+from gevent.hub_test_sibling import here
+try:
+    import gevent.hub_test_foreign
+except ImportError:
+    print("ok")
+"""
+    assert child(source).check().stdout == "ok\n"
+
+
+# ---- The settings ---------------------------------------------------------------------------------------------------------------
+
+
+def test_print_help_as_a_program():
+    """python -m gevent._config lists every setting with its variable."""
+    import subprocess
+
+    result = subprocess.run([sys.executable, "-W", "ignore", "-m", "gevent._config"], capture_output=True, text=True, timeout=20)
+    assert (result.returncode, result.stderr) == (0, "")
+    for name, setting in config.settings.items():
+        assert f"{name}  ({setting.variable}, default " in result.stdout
+
+
+def test_print_help(capsys):
+    config.print_help()
+    printed = capsys.readouterr().out
+    assert "GEVENT_RESOLVER" in printed
+    assert max(map(len, printed.splitlines())) < 133
+
+
+def test_reading_and_assigning():
+    one = Setting("number", "GEVENT_TEST_NUMBER", int, 5, "A number.")
+    own = Config([one])
+    assert own.number == 5
+    own.number = "7"
+    assert own.number == 7
+    own.set("number", 8)
+    assert own.number == 8
+    assert dir(own) == ["number"]
+    with pytest.raises(ValueError, match="x"):
+        own.number = "x"
+    assert own.number == 8
+    for access in (lambda: own.nothing, lambda: own.set("nothing", 1), lambda: setattr(own, "nothing", 1)):
+        with pytest.raises(AttributeError, match=r"nothing.*number"):
+            access()
+
+
+def test_from_the_environment(monkeypatch):
+    """Read when first asked for; an error names the variable."""
+    monkeypatch.setenv("GEVENT_TEST_NUMBER", "12")
+    one = Setting("number", "GEVENT_TEST_NUMBER", int, 5, "A number.")
+    monkeypatch.setenv("GEVENT_TEST_NUMBER", "13")
+    assert one.get() == 13
+    monkeypatch.setenv("GEVENT_TEST_NUMBER", "14")
+    assert one.get() == 13
+    bad = Setting("number", "GEVENT_TEST_NUMBER", int, 5, "A number.")
+    monkeypatch.setenv("GEVENT_TEST_NUMBER", "many")
+    with pytest.raises(ValueError, match=r"GEVENT_TEST_NUMBER.*many"):
+        bad.get()
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "bad"),
+    [
+        ("track_greenlet_tree", {"1": True, "yes": True, "ON": True, " true ": True, "0": False, "": False, "No": False, "off": False}, ["2", "maybe"]),
+        ("stack_chunk_cache", {"0": 0, "17": 17, " 5 ": 5}, ["-1", "x", "", "1.5"]),
+        ("max_blocking_time", {"0.5": 0.5, "3": 3.0, "none": None, "": None}, ["x", "1s"]),
+        ("max_memory_usage", {"100": 100, "1kb": 1024, "2 MB": 2 * 1024**2, "1gb": 1024**3}, ["x", "1tb", "kb"]),
+        ("disable_watch_children", {"1": True, "anything": True, "": False}, []),
+        ("libev_backend", {"select": "select"}, []),
+        ("resolver_nameservers", {"1.1.1.1, 8.8.8.8": ["1.1.1.1", "8.8.8.8"], "": []}, []),
+    ],
+)  # fmt: skip
+def test_parsers(name, texts, bad, monkeypatch):
+    """What each kind of setting takes, in its variable and by assignment; what it does not take is an error with the value."""
+    original = config.settings[name]
+    for text, expected in texts.items():
+        monkeypatch.setenv(original.variable, text)
+        fresh = Setting(name, original.variable, original.parse, original.default, "")
+        assert fresh.get() == expected
+        fresh.set(text)
+        assert fresh.get() == expected
+    for text in bad:
+        monkeypatch.setenv(original.variable, text)
+        with pytest.raises(ValueError, match=original.variable):
+            Setting(name, original.variable, original.parse, original.default, "").get()
+
+
+def test_importable_settings(monkeypatch):
+    """A short name, a path, several in order of preference, or the object."""
+    shortcuts = {"short": "collections.OrderedDict"}
+
+    def make(text=None):
+        if text is None:
+            monkeypatch.delenv("GEVENT_TEST_CLASS", raising=False)
+        else:
+            monkeypatch.setenv("GEVENT_TEST_CLASS", text)
+        return ImportableSetting("class", "GEVENT_TEST_CLASS", shortcuts, "types.SimpleNamespace", "")
+
+    from collections import OrderedDict
+    from types import SimpleNamespace
+
+    assert make().get() is SimpleNamespace
+    assert make("short").get() is OrderedDict
+    assert make("no.such, short").get() is OrderedDict
+    assert make("collections.OrderedDict").get() is OrderedDict
+    setting = make()
+    setting.set(int)
+    assert setting.get() is int
+    setting.set(["no.such", int])
+    assert setting.get() is int
+    assert setting.get_options() == shortcuts
+    for bad in ("no.such", "collections.nothing", "nodots", "", "no.such, nor.this"):
+        with pytest.raises(ImportError):
+            make(bad).get()
+
+
+def test_import_path(tmp_path):
+    (tmp_path / "hub_test_path.py").write_text("value = 5\n")
+    assert import_path(f"{tmp_path}/hub_test_path.value") == 5
+    assert str(tmp_path) not in sys.path
+    sys.modules.pop("hub_test_path", None)
+    assert import_path(int) is int
+    with pytest.raises(ImportError, match="nothing"):
+        import_path("collections.nothing")
+    with pytest.raises(ImportError, match=r"package\.\]module\.name"):
+        import_path("nodots")
+
+
+def test_loop_by_name():
+    """GEVENT_LOOP: a short name or a path; what is missing is an error; so is nonsense."""
+    source = "import gevent\nprint(type(gevent.get_hub().loop).__module__)\n"
+    for name in ("libev-cext", "libev", "gevent._libev.cext.loop", "gevent.core.loop"):
+        assert child(source, GEVENT_LOOP=name).check().stdout == "gevent._libev.cext\n"
+    result = child(source, GEVENT_LOOP="no.such.loop")
+    assert result.status == 1
+    assert "no" in result.stderr.splitlines()[-1]
+
+
+def test_backend_by_name():
+    source = "import gevent\nprint(gevent.get_hub().loop.backend)\n"
+    assert child(source, GEVENT_BACKEND="select").check().stdout == "select\n"
+    result = child(source, GEVENT_BACKEND="nonsense")
+    assert result.status == 1
+    assert "nonsense" in result.stderr.splitlines()[-1]
+
+
+def test_track_greenlet_tree_by_variable():
+    source = "import gevent\nprint(gevent.spawn(int).spawning_greenlet() is gevent.getcurrent())\n"
+    assert child(source, GEVENT_TRACK_GREENLET_TREE="1").check().stdout == "True\n"
+
+
+def test_originals():
+    """The stdlib as it is before any patch, one name or several."""
+    import _thread
+
+    from gevent import _originals
+
+    assert _originals.get_original("_thread", "allocate_lock") is _thread.allocate_lock
+    assert _originals.get_original("_thread", ["get_ident", "_local"]) == [_thread.get_ident, _thread._local]
+    with pytest.raises(AttributeError):
+        _originals.get_original("_thread", "nothing")
+    with pytest.raises(AttributeError):
+        _originals.get_original("_thread", ["get_ident", "nothing"])
+    _originals.saved["_thread"] = {"get_ident": "saved"}
+    try:
+        assert _originals.get_original("_thread", "get_ident") == "saved"
+    finally:
+        del _originals.saved["_thread"]
+
+
+def test_exceptions():
+    """HUB-04, HUB-05, HUB-06: their bases, and one class under all its names."""
+    from gevent import exceptions, hub
+
+    for name in ("BlockingSwitchOutError", "ConcurrentObjectUseError", "InvalidSwitchError"):
+        assert issubclass(getattr(exceptions, name), AssertionError)
+        assert getattr(hub, name) is getattr(exceptions, name)
+    assert hub.LoopExit is exceptions.LoopExit
+    assert issubclass(exceptions.LoopExit, Exception)
+    assert issubclass(exceptions.HubDestroyed, gevent.GreenletExit)
+    assert exceptions.HubDestroyed().destroy_loop is False
+    assert issubclass(exceptions.InvalidThreadUseError, RuntimeError)
+    assert _config.config is gevent.config
