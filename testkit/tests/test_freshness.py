@@ -51,6 +51,14 @@ def test_an_edit_of_an_uncompiled_module_makes_nothing_stale(tree):
     assert stale_modules(tree.parent) == []
 
 
+def test_the_python_twin_of_a_pyx_is_not_what_is_compiled(tree):
+    for name in ("d.py", "d.pxd"):
+        (tree / name).touch()
+        os.utime(tree / name, (1000, 1000))
+    os.utime(tree / "d.py", (3000, 3000))
+    assert stale_modules(tree.parent) == []
+
+
 def test_what_is_not_compiled_counts_only_on_request(tree):
     (tree / ("d" + SUFFIX)).unlink()
     assert stale_modules(tree.parent) == []

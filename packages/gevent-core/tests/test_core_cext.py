@@ -2,6 +2,7 @@
 
 The contract itself is in test_core.py, for every backend.
 """
+
 import contextlib
 import gc
 import importlib

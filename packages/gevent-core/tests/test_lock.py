@@ -1,9 +1,11 @@
 """Semaphores and RLock: who gets a unit and in what order, and that no wake-up is lost, whatever is killed or times out."""
+
 import gc
 import os
 import random
 import sys
 import weakref
+from contextlib import contextmanager
 from textwrap import dedent
 from time import perf_counter
 
@@ -81,7 +83,9 @@ def test_counts():
 def test_not_blocking():
     """LCK-03: acquire(blocking=False) returns at once."""
     lock = Semaphore(1)
-    switches = count_switches(lambda: results.append([lock.acquire(blocking=False), lock.acquire(False), lock.acquire(0)]), results := [])
+    switches = count_switches(
+        lambda: results.append([lock.acquire(blocking=False), lock.acquire(False), lock.acquire(0)]), results := []
+    )
     assert (results, switches) == ([[True, False, False]], 0)
 
 
@@ -262,21 +266,43 @@ class Releases:
         self.lock.release()
 
 
-@pytest.mark.parametrize("threshold", range(1, 12))
-def test_release_in_finalizer(threshold):
-    """LCK-09: a release() in a __del__, wherever the garbage collector happens to run in an acquire(), is not lost."""
+@contextmanager
+def collecting_at(allocation):
+    """Within, the garbage collector runs when so many more objects have been made."""
     old = gc.get_threshold()
-    for _ in range(5):
-        lock = Semaphore(0)
-        Releases(lock)
-        try:
-            gc.set_threshold(threshold, 1, 1)
-            with gevent.Timeout(5):
+    gc.set_threshold(gc.get_count()[0] + allocation, 1000, 1000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*old)
+
+
+@pytest.mark.parametrize("overtaken", [False, True])
+@pytest.mark.parametrize("allocation", range(8))
+def test_release_in_finalizer(allocation, overtaken):
+    """LCK-09: a release() in a __del__, wherever the garbage collector happens to run in an acquire(), is not lost."""
+    lock = Semaphore(0)
+    gc.collect()
+    with gevent.Timeout(5):
+        if overtaken:  # it runs as the greenlet goes back to its place
+
+            def overtake():
+                lock.release()
+                lock.acquire()
+                Releases(lock)
+                gc.set_threshold(gc.get_count()[0] + allocation, 1000, 1000)
+
+            get_hub().loop.run_callback(overtake)
+            with collecting_at(10000):
                 assert lock.acquire() is True
-        finally:
-            gc.set_threshold(*old)
-        gc.collect()
-        assert lock.counter == 0
+        else:
+            Releases(lock)
+            get_hub().loop.run_callback(gc.collect)  # at the latest
+            with collecting_at(allocation):
+                assert lock.acquire() is True
+    gevent.sleep(0)
+    gc.collect()
+    assert lock.counter == 0
 
 
 def test_lock_in_finalizer_while_switching():
@@ -737,6 +763,7 @@ def test_subclass():
     assert log == [("acquire", "x"), ("release", "x")]
 
 
+@pytest.mark.leaks("the greenlet of the thread that is gone")
 def test_destroyed_loop():
     """Who was woken in a thread whose loop is destroyed before it runs does not block the line for others."""
     lock = Semaphore(0)

@@ -1,4 +1,5 @@
 """Groups and pools: who is in and who must wait, what the mapping functions hand out, and what is left when nobody wants it."""
+
 import gc
 import queue
 import traceback
@@ -629,9 +630,8 @@ def test_imap_goes_on_after_a_failure(group, name, maxsize, reports):
         except StopIteration:
             break
         except Failure as error:
-            got.append(str(error))
-            assert traceback.extract_tb(error.__traceback__)[-1].name == "double_or_fail"
-    assert got == [0, "-1", 2, "-2"]
+            got.append((str(error), traceback.extract_tb(error.__traceback__)[-1].name))
+    assert got == [0, ("-1", "double_or_fail"), 2, ("-2", "double_or_fail")]
     assert [str(error) for error in take(reports)] == ["-1", "-2"]
 
 
@@ -738,8 +738,7 @@ def test_imap_dropped_half_way(name, collect):
 
     def numbers():
         try:
-            for number in range(1000):
-                yield number
+            yield from range(1000)
         finally:
             gevent.sleep(0)  # it is closed in a greenlet, where it may wait
             closed.append(1)
@@ -849,7 +848,15 @@ def test_replaced_classes(monkeypatch):
     assert list(Group().imap(abs, [-1])) == [1]
     assert list(Pool(2).imap_unordered(abs, [-1])) == [1]
     assert Group().map_async(abs, [-1]).get() == [1]
-    assert log == ["TracedIMap", "TracedGreenlet", "TracedIMapUnordered", "TracedGreenlet", "TracedGreenlet", "TracedIMap", "TracedGreenlet"]
+    assert log == [
+        "TracedIMap",
+        "TracedGreenlet",
+        "TracedIMapUnordered",
+        "TracedGreenlet",
+        "TracedGreenlet",
+        "TracedIMap",
+        "TracedGreenlet",
+    ]
 
 
 # ---- Pool ------------------------------------------------------------------------------------------------------------------------

@@ -148,12 +148,8 @@ def test_iwait():
 
 def test_the_limit_is_for_all_of_it():
     """SPW-18: not for each item."""
-    import time
-
-    jobs = sleepers(*[0.002 * number for number in range(1, 30)])
-    began = time.monotonic()
-    found = list(iwait(jobs, timeout=0.01))
-    assert time.monotonic() - began < 0.05
+    jobs = sleepers(*[0.03 * number for number in range(1, 30)])
+    found = list(iwait(jobs, timeout=0.05))
     assert len(found) < 29
     gevent.killall(jobs)
 

@@ -18,9 +18,10 @@ _HEADER = re.compile(r'^\s*(?:cdef\s+extern\s+from|#\s*include)\s+"([^"]+)"', re
 def compiled_sources(src: Path) -> list[Path]:
     """The files under the folder *src* that a build turns into extension modules.
 
-    That is each ``.pyx``, and each ``.py`` that has a ``.pxd`` of the same name beside it.
+    That is each ``.pyx``, and each ``.py`` that has a ``.pxd``, and no ``.pyx``, of the same name beside it.
     """
-    return sorted([*src.rglob("*.pyx"), *(pxd.with_suffix(".py") for pxd in src.rglob("*.pxd") if pxd.with_suffix(".py").exists())])
+    pairs = (path.with_suffix(".py") for path in src.rglob("*.pxd") if not path.with_suffix(".pyx").exists())
+    return sorted([*src.rglob("*.pyx"), *(path for path in pairs if path.exists())])
 
 
 def dependencies(source: Path, src: Path) -> set[Path]:

@@ -81,10 +81,11 @@ def _descriptors():
 
 
 def _pool_threads():
-    """Native threads that belong to the hub's default pool: they idle on purpose."""
-    # The pool is made on first use; asking for it must not make it.
-    pool = getattr(_hub(), "_threadpool", None)
-    return getattr(pool, "size", 0)
+    """How many native threads idle on purpose: those of the hub's pool, and of its resolver's."""
+    # Both are made on first use; looking for them must not make them.
+    hub = _hub()
+    pools = {getattr(hub, "_threadpool", None), getattr(getattr(hub, "_resolver", None), "pool", None)}
+    return sum(getattr(pool, "size", 0) for pool in pools)
 
 
 def _threads():

@@ -4,12 +4,14 @@ An :class:`IMapUnordered` takes one input after the other and spawns a worker fo
 by until a consumer asks. :class:`IMap` hands out the same in the order of the inputs. What the caller of ``imap`` holds is a
 :class:`Results` over it, so that the greenlet, whose own frames keep it alive, can be told when nobody will ask any more.
 """
+
 from collections import deque
 from functools import partial
 
 from greenlet import GreenletExit
 
 from gevent._waiting import WaitQueue
+from gevent.core import current_loop
 from gevent.greenlet import Greenlet
 from gevent.lock import Semaphore
 
@@ -178,8 +180,10 @@ class Results:
     def __del__(self):
         imap = self.__dict__.get("_imap")
         if imap is not None and not (imap._over() and not imap._ready):
+            # The garbage collector may run us in any native thread, and in the middle of anything.
+            loop = imap.loop
+            call_soon = loop.run_callback if loop is current_loop() else loop.run_callback_threadsafe
             try:
-                # The garbage collector may run us in any native thread, and in the middle of anything.
-                imap.loop.run_callback_threadsafe(imap._abandon)
+                call_soon(imap._abandon)
             except ValueError:  # the loop is destroyed, so nothing of this can go on anyway
                 pass

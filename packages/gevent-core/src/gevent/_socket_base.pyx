@@ -27,6 +27,7 @@ from cpython.unicode cimport PyUnicode_CheckExact
 from libc.errno cimport EAGAIN, EALREADY, EBADF, ECONNABORTED, ECONNRESET, EINPROGRESS, EINTR, ENOTCONN, errno
 from libc.string cimport memcpy, memset, strlen
 
+from gevent._greenlet_api cimport PyGreenlet_GetCurrent, PyGreenlet_Import
 from gevent._libev cimport libev
 from gevent._libev.cext cimport IOPark, loop as Loop
 from gevent._switching cimport get_loop
@@ -196,6 +197,8 @@ cdef enum:
     RETRY_EVERY = 16        # how often recv() waits first before it asks the kernel at once again
     STACK_BUFFERS = 16      # sendmsg() of more buffers allocates
 
+PyGreenlet_Import()
+
 cdef object timeout_error = _socket.timeout
 cdef object native_socket = _socket.socket
 cdef object default_timeout = _socket.getdefaulttimeout
@@ -355,6 +358,18 @@ cdef bint _parse_address(int family, object address, sockaddr_storage* out, sock
     return False
 
 
+cdef dict _closed_natives = {}
+
+
+cdef object _closed_native(int family):
+    """A native socket object of *family* that answers every call with EBADF, as that of a closed socket does."""
+    native = _closed_natives.get(family)
+    if native is None:
+        native = _closed_natives[family] = native_socket(family)
+        native.close()
+    return native
+
+
 # ---- The class ---------------------------------------------------------------------------------------------------------------
 
 cdef class SocketBase:
@@ -465,10 +480,7 @@ cdef class SocketBase:
         """The native socket object over the same descriptor, for what is not done here. It never blocks."""
         if self._native is None:
             if self._fd < 0:
-                # An object that answers every call with EBADF, as a closed one does.
-                native = native_socket(self._family or AF_UNIX, self._type or SOCK_STREAM, self._proto)
-                native.close()
-                return native
+                return _closed_native(self._family)
             native = native_socket(self._family, self._type | GEVENT_NONBLOCK, self._proto, self._fd)
             try:
                 if not GEVENT_NONBLOCK:
@@ -501,13 +513,17 @@ cdef class SocketBase:
     def settimeout(self, value, /):
         """Let each call wait for at most *value* seconds, or without limit (None); with 0 none ever waits.
 
-        A call over its limit raises :class:`timeout`. ValueError for negative numbers and NaN.
+        A call over its limit raises :class:`timeout`. ValueError for negative numbers and NaN, OSError for a closed socket.
         """
-        self._timeout = _limit(value)
+        cdef double timeout = _limit(value)
+        if self._fd < 0:
+            (&errno)[0] = EBADF
+            _fail()
+        self._timeout = timeout
 
     def setblocking(self, flag, /):
         """``settimeout(None)`` if *flag* is true, else ``settimeout(0.0)``."""
-        self._timeout = -1.0 if flag else 0.0
+        self.settimeout(None if flag else 0.0)
 
     def getblocking(self):
         """Whether calls may wait at all."""
@@ -598,8 +614,10 @@ cdef class SocketBase:
             if _interrupted_or_fail(errno):
                 return None
 
-    cdef inline bint _should_wait_first(self, double timeout) noexcept:
-        if not self._short or self._misses < SURE or timeout == 0 or self._unref:
+    cdef inline bint _should_wait_first(self, double timeout) except -1:
+        if not self._short or self._misses < SURE or timeout == 0 or self._unref or self._reader is None:
+            return False
+        if PyGreenlet_GetCurrent() is self._reader.loop._hub:       # where a read that finds something is fine, and no wait is
             return False
         self._waited_first += 1
         if self._waited_first >= RETRY_EVERY:

@@ -1,10 +1,11 @@
 """Groups of greenlets: wait for all of them, kill them, map over them; and pools, which limit how many there are at a time.
 
-    >>> from gevent.pool import Pool
-    >>> pool = Pool(2)
-    >>> pool.map(abs, [-1, -2, -3])
-    [1, 2, 3]
+>>> from gevent.pool import Pool
+>>> pool = Pool(2)
+>>> pool.map(abs, [-1, -2, -3])
+[1, 2, 3]
 """
+
 from operator import index
 from queue import Full
 
@@ -250,7 +251,7 @@ class Group(GroupMappingMixin):
         emptied = self._empty.wait(timeout)
         for each in members:
             if getattr(each, "exception", None) is not None:
-                type_, value, tb = each.exc_info
+                _, value, tb = each.exc_info
                 raise value.with_traceback(tb)
         return emptied
 

@@ -29,7 +29,6 @@ cdef class SimpleQueue(Contended):
     cdef bint _is_shutdown
     cdef object __weakref__
 
-    cpdef _init(self, object maxsize, object items=*)
     cpdef _get(self)
     cpdef _peek(self)
     cpdef _put(self, object item)
@@ -70,14 +69,12 @@ cdef class JoinableQueue(Queue):
 
 
 cdef class LifoQueue(Queue):
-    cpdef _init(self, object maxsize, object items=*)
     cpdef _get(self)
     cpdef _peek(self)
     cpdef _put(self, object item)
 
 
 cdef class PriorityQueue(Queue):
-    cpdef _init(self, object maxsize, object items=*)
     cpdef _get(self)
     cpdef _put(self, object item)
 

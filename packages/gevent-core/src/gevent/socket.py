@@ -21,9 +21,6 @@ import os
 import socket as _stdlib
 import sys
 from errno import EAGAIN, EALREADY, EBADF, EINPROGRESS, EINVAL, EISCONN, EWOULDBLOCK  # noqa: F401  as in gevent 1.1
-from errno import ECONNRESET as _ECONNRESET
-from errno import ENOTCONN as _ENOTCONN
-from errno import EPIPE as _EPIPE
 from os import strerror  # noqa: F401  as in gevent 1.1
 from socket import *  # noqa: F403  what the running interpreter has, whatever that is
 from socket import AF_INET, AF_INET6, SOCK_STREAM, SOL_SOCKET, AddressFamily, SocketIO, SocketKind, error, has_ipv6, timeout
@@ -67,6 +64,9 @@ _WRITE = 2
 
 _UNSET = object()
 _GLOBAL_DEFAULT = getattr(_stdlib, "_GLOBAL_DEFAULT_TIMEOUT", _UNSET)  # by identity, as http.client passes it on
+
+#: sendfile(2) cannot do it: the standard module's own exception, where it has one.
+_GiveUp = getattr(_stdlib, "_GiveupOnSendfile", None) or type("_GiveUp", (Exception,), {})
 
 _FAMILIES = {int(each): each for each in AddressFamily}
 _KINDS = {int(each): each for each in SocketKind}
@@ -239,7 +239,7 @@ class socket(SocketBase):
                     text += f", {name}={address}"
         return text + ">"
 
-    def __getstate__(self):
+    def __reduce_ex__(self, protocol):
         raise TypeError(f"cannot pickle {type(self).__name__!r} object")
 
     # -- connections
@@ -280,7 +280,7 @@ class socket(SocketBase):
 
     def recvmsg_into(self, buffers, ancbufsize=0, flags=0, /):
         """As :meth:`recvmsg`, into several buffers: (number of bytes, ancillary data, flags, address)."""
-        return self._receive_by(flags, self._sock.recvmsg_into, buffers, ancbufsize, flags)
+        return self._receive_by(flags, self._sock.recvmsg_into, list(buffers), ancbufsize, flags)
 
     def _receive_by(self, flags, function, *args):
         if flags & _stdlib.MSG_DONTWAIT:
@@ -299,6 +299,12 @@ class socket(SocketBase):
         The kernel copies where it can (sendfile(2)). The file's position is moved to behind what was sent, also after an error. Each
         wait is limited by :attr:`timeout`. ValueError for a non-blocking socket, one that is no stream, and a text file.
         """
+        try:
+            return self._sendfile_use_sendfile(file, offset, count)
+        except _GiveUp:
+            return self._sendfile_use_send(file, offset, count)
+
+    def _check_sendfile_params(self, file, offset, count):
         if "b" not in getattr(file, "mode", "b"):
             raise ValueError("file should be opened in binary mode")
         if self.type != SOCK_STREAM:
@@ -310,44 +316,42 @@ class socket(SocketBase):
                 raise ValueError(f"count must be a positive integer (got {count!r})")
         if self.timeout == 0:
             raise ValueError("non-blocking sockets are not supported")
+
+    def _sendfile_use_sendfile(self, file, offset=0, count=None):
+        """Send by sendfile(2). Raises _GiveUp, nothing having been sent, if the kernel cannot do that."""
+        self._check_sendfile_params(file, offset, count)
         try:
             fileno = file.fileno()
             size = os.fstat(fileno).st_size
-        except (AttributeError, io.UnsupportedOperation, OSError):
-            return self._sendfile_copying(file, offset, count)
+        except (AttributeError, io.UnsupportedOperation, OSError) as failure:
+            raise _GiveUp(failure) from None  # not a regular file
         if not size:
-            return 0  # empty
-        sent = self._sendfile_kernel(fileno, offset, size if count is None else count)
-        if sent is None:
-            return self._sendfile_copying(file, offset, count)
-        total, failure = sent
-        if total and hasattr(file, "seek"):
-            file.seek(offset + total)
-        if failure is not None:
-            raise failure
-        return total
-
-    def _sendfile_kernel(self, fileno, offset, count):
-        """Send by sendfile(2): (how many bytes, the error that ended it or None); None if the kernel cannot do it."""
+            return 0
         total = 0
-        while total < count:
-            try:
-                sent = os.sendfile(self.fileno(), fileno, offset + total, min(count - total, 1 << 30))
-            except BlockingIOError:
+        try:
+            while count is None or total < count:
+                # More than 1 GiB at a time does not fit everywhere.
+                part = 1 << 30 if count is None else min(count - total, 1 << 30)
                 try:
+                    sent = os.sendfile(self.fileno(), fileno, offset + total, part)
+                except BlockingIOError:
                     self._wait_writable()
-                except BaseException as failure:
-                    return total, failure
-                continue
-            except OSError as failure:
-                # As the standard one: not a regular file, for example, if nothing was sent.
-                return (total, failure) if total or failure.errno in (EBADF, _ENOTCONN, _EPIPE, _ECONNRESET) else None
-            if sent == 0:
-                break
-            total += sent
-        return total, None
+                    continue
+                except OSError as failure:
+                    if not total:
+                        raise _GiveUp(failure) from None  # if it is not the kernel's inability, send() will fail too
+                    raise
+                if not sent:
+                    break
+                total += sent
+            return total
+        finally:
+            if total and hasattr(file, "seek"):
+                file.seek(offset + total)
 
-    def _sendfile_copying(self, file, offset, count):
+    def _sendfile_use_send(self, file, offset=0, count=None):
+        """Send by reading the file and send()."""
+        self._check_sendfile_params(file, offset, count)
         if offset:
             file.seek(offset)
         total = 0
@@ -360,10 +364,10 @@ class socket(SocketBase):
                     sent = self.send(data)
                     total += sent
                     data = data[sent:]
+            return total
         finally:
             if total and hasattr(file, "seek"):
                 file.seek(offset + total)
-        return total
 
     # -- files
 

@@ -16,12 +16,10 @@ __all__ = ["Timeout", "with_timeout"]
 class _NoTimer:
     """Stands for the timer of a timeout that is not running, and of one without seconds."""
 
-    active = pending = False
+    pending = False
 
-    def stop(self):
+    def cancel(self):
         pass
-
-    close = stop
 
     def __repr__(self):
         return "<no timer>"
@@ -59,11 +57,10 @@ class Timeout(BaseException):
 
     # Class attributes, so that subclasses need not call __init__ before something looks.
     timer = _NO_TIMER
-    _ticket = 0
-    _loop = None
+    _greenlet = None
 
     def __init__(self, seconds=None, exception=None, ref=True, priority=-1):
-        super().__init__()
+        BaseException.__init__(self)
         self.seconds = seconds
         self.exception = exception
         self._ref = ref
@@ -71,26 +68,12 @@ class Timeout(BaseException):
 
     def start(self):
         """Begin to count, in the current greenlet. AssertionError if it is counting already."""
-        if self.pending:
+        if self.timer is not _NO_TIMER:
             raise AssertionError(f"{self!r} is already started; to restart it, cancel it first")
-        if self.seconds is None:
-            return
-        exception = self.exception
-        if exception is None or exception is False or isinstance(exception, str):
-            exception = self
-        self._loop = loop = get_loop()
-        self.timer = loop.timer(self.seconds, ref=self._ref, priority=self._priority)
-        self.timer.start(self._expire, getcurrent(), exception)
-
-    def _expire(self, greenlet, exception):
-        # Behind what is ready by now: a greenlet that got what it waited for cancels us when its turn comes.
-        self.timer = _NO_TIMER
-        self._ticket = self._loop.ready_call(self._throw, (greenlet, exception))
-
-    def _throw(self, greenlet, exception):
-        self._ticket = 0
-        if not greenlet.dead:
-            self._on_expiration(greenlet, exception)
+        if self.seconds is not None:
+            # It fires behind what is ready by then: a greenlet that got what it waited for cancels it when its turn comes.
+            self.timer = get_loop().call_later(self.seconds, _expire, self, self._ref, self._priority)
+            self._greenlet = getcurrent()
 
     def _on_expiration(self, prev_greenlet, ex):
         """Called in the hub when the time is over; subclasses may do something before they call this."""
@@ -110,17 +93,15 @@ class Timeout(BaseException):
     @property
     def pending(self):
         """Whether it is counting, or about to fire."""
-        return self.timer is not _NO_TIMER or self._ticket != 0
+        return self.timer is not _NO_TIMER
 
     def cancel(self):
         """Stop counting. It does nothing if it is not, and may be called again; the timeout can be started anew afterwards."""
         timer = self.timer
         if timer is not _NO_TIMER:
             self.timer = _NO_TIMER
-            timer.close()
-        elif self._ticket:
-            self._loop.forget(self._ticket)
-            self._ticket = 0
+            self._greenlet = None
+            timer.cancel()
 
     def close(self):
         """:meth:`cancel`.
@@ -146,13 +127,24 @@ class Timeout(BaseException):
         return f"{text}: {self.exception}"
 
     def __enter__(self):
-        if not self.pending:
+        if self.timer is _NO_TIMER:
             self.start()
         return self
 
     def __exit__(self, typ, value, tb):
         self.close()
         return value is self and self.exception is False
+
+
+def _expire(timeout):
+    """What the timer of *timeout* calls."""
+    waiting, exception = timeout._greenlet, timeout.exception
+    timeout.timer = _NO_TIMER
+    timeout._greenlet = None
+    if exception is None or exception is False or isinstance(exception, str):
+        exception = timeout
+    if not waiting.dead:
+        timeout._on_expiration(waiting, exception)
 
 
 _UNSET = object()

@@ -1,4 +1,5 @@
 """Child watchers. arguments: default or other loop; GEVENT_CHILD_WATCHER says how children are watched."""
+
 import gc
 import os
 import signal

@@ -2,6 +2,7 @@
 
 A script because libev, where it was built with assertions, ends the process. arguments: the backend of libev to try.
 """
+
 import fcntl
 import os
 

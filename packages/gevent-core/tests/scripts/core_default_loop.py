@@ -1,4 +1,5 @@
 """The default loop: one per process, whatever loop objects there are (COR-05)."""
+
 import gc
 import weakref
 

@@ -1,4 +1,5 @@
 """loop.destroy() inside everything that a loop can call. Prints each kind when it is done."""
+
 import gc
 import os
 import signal
@@ -118,7 +119,7 @@ for name in ("run_callback", "run_callback_threadsafe"):
     timer = loop.timer(10)
     timer.start(print, "never")
     order = []
-    getattr(loop, name)(lambda: (order.append("destroy"), loop.destroy()))
+    getattr(loop, name)(lambda order=order, loop=loop: (order.append("destroy"), loop.destroy()))
     getattr(loop, name)(order.append, "a callback of a destroyed loop")
     loop.run()
     assert order == ["destroy"], order

@@ -1,4 +1,5 @@
 """How a process with loops ends. The argument tells in which state; each has to end quietly, with status 0."""
+
 import os
 import sys
 import threading

@@ -1,4 +1,5 @@
 """Print the backend that a loop has when nobody asks for one."""
+
 from core_support import core
 
 loop = core.loop(default=False)

@@ -1,4 +1,5 @@
 """os.fork() beside a loop, reinit() in the child: both go on, neither disturbs the other. arguments: default or other loop."""
+
 import os
 import signal
 import socket
@@ -52,7 +53,7 @@ def in_child():
     for name, cause in (("async", wake.send), ("signal", lambda: os.kill(os.getpid(), signal.SIGUSR1))):
         keep = loop.timer(15)
         watcher = {"async": wake, "signal": usr}[name]
-        watcher.callback = lambda: (order.append(name), keep.stop())
+        watcher.callback = lambda name=name, keep=keep: (order.append(name), keep.stop())
         watcher.args = ()
         keep.start(order.append, "too late")
         starter.start(cause)
@@ -97,6 +98,7 @@ loop.destroy()
 # Without a loop that matters: reinit() of a destroyed loop is no crash, and a child may simply make a new one.
 pid = os.fork()
 if not pid:
+
     def fresh():
         try:
             loop.reinit()

@@ -1,4 +1,5 @@
 """os.fork() inside a callback of a running loop, as greenlets do it: the same run() goes on in both. arguments: default or other."""
+
 import os
 import signal
 import socket

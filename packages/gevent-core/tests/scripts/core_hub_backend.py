@@ -1,6 +1,6 @@
 """Print the libev backend of the hub's loop, or the error that making the hub gives."""
-from core_support import core
 
+from core_support import core
 from gevent.hub import get_hub
 
 try:

@@ -1,4 +1,5 @@
 """What nobody should do, each in a loop of its own: errors are fine, crashes and hangs are not. The argument says what."""
+
 import gc
 import os
 import resource
@@ -49,7 +50,16 @@ if how == "unmade":
             pass
 elif how == "made again":
     loop = make_loop("other")
-    watchers = [loop.timer(10), loop.async_(), loop.idle(), loop.prepare(), loop.check(), loop.fork(), loop.stat("/"), loop.io(0, 1)]
+    watchers = [
+        loop.timer(10),
+        loop.async_(),
+        loop.idle(),
+        loop.prepare(),
+        loop.check(),
+        loop.fork(),
+        loop.stat("/"),
+        loop.io(0, 1),
+    ]
     for watcher in watchers:
         watcher.start(int)
     fed = loop.timer(1)

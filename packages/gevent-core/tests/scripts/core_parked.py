@@ -1,4 +1,5 @@
 """Greenlets that wait while their loop is destroyed. The argument says in what, and what happens to them then."""
+
 import gc
 import socket
 

@@ -1,4 +1,5 @@
 """Python's signal handlers run while the loop waits (COR-12, COR-13). arguments: default or other loop, in the main thread."""
+
 import os
 import signal
 import threading

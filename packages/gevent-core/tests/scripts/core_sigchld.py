@@ -1,4 +1,5 @@
 """SIGCHLD belongs to the program. arguments: default or other loop."""
+
 import os
 import signal
 import subprocess

@@ -3,6 +3,7 @@
 The scripts are run by test_core.py: ``python core_NAME.py BACKEND [ARGUMENTS]``. A script that is content prints "ok" on its last line
 and exits with status 0, with nothing on stderr.
 """
+
 import contextlib
 import importlib
 import os

@@ -1,7 +1,8 @@
 """libev meets an error it cannot handle: its epoll descriptor is gone. arguments: default or other."""
+
 import os
 
-from core_support import Recorder, arguments, core, make_loop
+from core_support import Recorder, arguments, core
 
 which = arguments[0]
 

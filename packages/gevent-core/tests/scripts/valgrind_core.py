@@ -9,7 +9,7 @@ Run it from anywhere, with the interpreter that gevent-core is built for and wit
     python packages/gevent-core/tests/scripts/valgrind_core.py --scripts          # all of them, with the cext backend
 
 It ends with status 0 when every test passed and valgrind found nothing, 99 when valgrind found something, else with pytest's.
-Thirty to fifty times slower than without: half an hour for everything. Tests that measure time or memory are left out.
+Twenty times slower than without: ten minutes for everything. Tests that measure time or memory are left out.
 
 How it works: ``PYTHONMALLOC=malloc`` takes CPython's own allocator away, which would hide most errors from valgrind: it hands out
 pieces of large blocks, and reads memory that it never got to find out whose it is. The use of undefined values is not looked at
@@ -19,6 +19,7 @@ libc or interpreter need it, ``--suppressions=FILE`` is handed to valgrind. gree
 follows as long as it does not take a jump for a change of stacks (``--max-stackframe``). Build with ``CFLAGS="-g -O1"`` for line
 numbers. Valgrind 3.19 does not know pidfd_open(2) and says so once; the loop then watches children through SIGCHLD.
 """
+
 import argparse
 import os
 import pathlib
@@ -79,7 +80,9 @@ def valgrind(options):
 def main():
     parser = argparse.ArgumentParser(usage="%(prog)s [--leaks] [--script NAME BACKEND ... | --scripts | pytest arguments]")
     parser.add_argument("--leaks", action="store_true", help="also report memory that nothing points to at the end")
-    parser.add_argument("--script", action="store_true", help="run one of the core_*.py scripts instead: its name and its arguments")
+    parser.add_argument(
+        "--script", action="store_true", help="run one of the core_*.py scripts instead: its name and its arguments"
+    )
     parser.add_argument("--scripts", action="store_true", help="run all of the core_*.py scripts instead")
     parser.add_argument("--suppressions", metavar="FILE", help="what valgrind is to pass over")
     options, rest = parser.parse_known_args()

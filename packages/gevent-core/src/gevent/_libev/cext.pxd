@@ -39,7 +39,10 @@ cdef struct State:
     PyObject* runner                # borrowed: the greenlet inside run()
     PyObject* handed                # owned: who was switched to last by hand-over
     PyObject* stopper               # owned: an exception thrown into the hub inside libev, to leave run() with
+    PyObject** fresh                # borrowed: io watchers and parks that libev will tell the kernel of before the next poll
+    size_t fresh_count, fresh_size
     PyObject* started               # borrowed: head of the list of started watchers
+    PyObject* later                 # owned: head of the list of call_later()'s parks
     PyObject* children              # owned: dict pid -> list of child watchers
 
     void* lock                      # guards `posted`, and `ptr` while another thread posts
@@ -75,6 +78,7 @@ cdef class loop:
     cpdef Park park_call(self, object callback, object arg)
     cpdef IOPark io_park(self, int fd, int events)
     cpdef int wait_fd(self, int fd, int events, object timeout=*, bint ref=*) except -1
+    cpdef Park call_later(self, double seconds, object callback, object arg, bint ref=*, int priority=*)
     cpdef int sleep(self, double seconds, bint ref=*) except -1
     cpdef int yield_now(self) except -1
 
@@ -92,6 +96,7 @@ cdef class Park:
     cdef int state
     cdef bint unref             # does not keep the loop running
     cdef bint timing            # the timer was started, and is in the loop's books
+    cdef bint self_held         # by call_later, as long as the timer runs
     cdef libev.ev_timer timer
 
     cpdef bint wait(self, object timeout=*) except -1
@@ -105,6 +110,7 @@ cdef class Park:
 cdef class IOPark(Park):
     cdef libev.ev_io io
     cdef bint watching          # so is the descriptor's watcher
+    cdef size_t fresh_at            # place in State.fresh, from 1; 0: not there
     cdef unsigned int stopped_in    # the round of the loop in which it was stopped last
     cdef int revents
     cdef readonly bint closed

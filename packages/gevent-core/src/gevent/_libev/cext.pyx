@@ -23,7 +23,7 @@ the default loop here is an ordinary one that the main thread's hubs share.
 """
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals, PyErr_Fetch
-from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.pythread cimport (
     PyThread_acquire_lock,
@@ -402,6 +402,7 @@ cdef void _state_unref(State* s) noexcept:
     s.refs -= 1
     if s.refs == 0:
         _state_destroy(s)
+        PyMem_RawFree(s.fresh)
         PyThread_free_lock(s.lock)
         PyMem_RawFree(s.ring)
         PyMem_RawFree(s)
@@ -418,6 +419,8 @@ cdef void _state_destroy(State* s) noexcept:
     s.destroying = True         # what we let go of may run any finalizer, and those may try to use the loop
     while s.started is not NULL:
         _stop_watcher(<watcher>s.started)
+    while s.later is not NULL:
+        _cancel_park(<Park>s.later)
     if s.sigchld_on:
         _release_sigchld(s)
     _drop_wakeup(s)
@@ -446,9 +449,19 @@ cdef void _state_destroy(State* s) noexcept:
     Py_CLEAR(s.children)
 
 
+# The object that these hold, the loop's own reference to it gone, may be the last of it.
+
 cdef void _stop_watcher(watcher each) noexcept:
     keep = each
     each._stop_now()
+
+
+cdef void _cancel_park(Park park) noexcept:
+    keep = park
+    try:
+        park.cancel()
+    except BaseException as error:
+        _print_exception(error)
 
 
 cdef void _forget_entry(Entry* entry) noexcept:
@@ -761,6 +774,8 @@ cdef class loop:
                 self._run_ready()
                 if s.broken:
                     break
+                if s.fresh_count:
+                    _check_fresh(s)
                 if nowait or s.head != s.tail:
                     s.blocking = False
                     active = libev.ev_run(s.ptr, libev.EVRUN_NOWAIT)
@@ -1013,6 +1028,31 @@ cdef class loop:
         if park.block_io(_seconds(timeout)):
             return park.revents & (libev.EV_READ | libev.EV_WRITE)
         return 0
+
+    cpdef Park call_later(self, double seconds, object callback, object arg, bint ref=True, int priority=-1):
+        """A started park that calls ``callback(arg)`` in the hub after *seconds*, behind all that is ready by then.
+
+        ``cancel()`` undoes it, also when it is due and queued. It keeps itself alive until then.
+        """
+        cdef State* s = _check(self)
+        cdef Park park
+        if seconds != seconds:
+            raise ValueError("cannot wait for NaN seconds")
+        park = Park.__new__(Park)
+        park.loop = self
+        park.callback = callback
+        park.owner = arg
+        park.unref = not ref
+        if priority != -1:
+            libev.ev_set_priority(&park.timer, _contract.check_priority(priority))
+        _start_park_timer(s, park, seconds if seconds > 0 else 0)
+        park.self_held = True
+        Py_INCREF(park)
+        if s.later is not NULL:
+            park.next = <Park>s.later
+            park.next.prev = park
+        s.later = <PyObject*>park
+        return park
 
     cpdef int sleep(self, double seconds, bint ref=True) except -1:
         """Leave the current greenlet for *seconds*, at least one round of the loop."""
@@ -1331,6 +1371,13 @@ cdef double _seconds(timeout) except? -2.0:
 
 cdef void _on_park_timer(libev.ev_loop* ptr, void* w, int revents) noexcept:
     cdef Park self = <Park>(<libev.ev_timer*>w).data
+    if self.self_held:
+        try:
+            self.wake()
+        except BaseException as error:
+            _print_exception(error)
+        _stop_park_timer(self.loop.s, self)
+        return
     _stop_park_timer(self.loop.s, self)
     if self.state == PARKED:
         self.state = EXPIRED
@@ -1378,20 +1425,77 @@ cdef inline void _stop_park_timer(State* s, Park self) noexcept:
         else:
             s.active -= 1
         libev.ev_timer_stop(s.ptr, &self.timer)
+        if self.self_held:
+            self.self_held = False
+            if self.prev is not None:
+                self.prev.next = self.next
+            else:
+                s.later = <PyObject*>self.next if self.next is not None else NULL
+            if self.next is not None:
+                self.next.prev = self.prev
+            self.prev = self.next = None
+            Py_DECREF(self)
 
+
+# A libev with assertions, as distributions ship it, ends the process when it is to watch a descriptor that is not open. It finds
+# out right before the poll, and anybody may close a descriptor until then: a greenlet waits for a database's answer, and another
+# one closes the connection. So what libev will tell the kernel of is looked at right before that.
 
 cdef int _check_open(int fd) except -1:
-    """OSError unless *fd* is open: a libev with assertions, as distributions ship it, ends the process for such a one."""
     if libev.gevent_is_open(fd) == 0:
         raise OSError(EBADF, f"{os.strerror(EBADF)}: descriptor {fd} is not open")
     return 0
 
 
+cdef size_t _note_fresh(State* s, PyObject* watching) except 0:
+    cdef size_t size
+    cdef PyObject** larger
+    if s.fresh_count == s.fresh_size:
+        size = s.fresh_size * 2 or 64
+        larger = <PyObject**>PyMem_RawRealloc(s.fresh, size * sizeof(PyObject*))
+        if larger is NULL:
+            raise MemoryError("no memory for one more watcher")
+        s.fresh, s.fresh_size = larger, size
+    s.fresh[s.fresh_count] = watching
+    s.fresh_count += 1
+    return s.fresh_count
+
+
+cdef inline void _forget_fresh(State* s, size_t* place) noexcept:
+    if place[0]:
+        s.fresh[place[0] - 1] = NULL
+        place[0] = 0
+
+
+cdef int _check_fresh(State* s) except -1:
+    """Right before the poll: whoever watches a descriptor that was closed gets an error instead."""
+    cdef IOPark park
+    cdef io each
+    while s.fresh_count:
+        s.fresh_count -= 1
+        if s.fresh[s.fresh_count] is NULL:
+            continue
+        watching = <object>s.fresh[s.fresh_count]
+        if isinstance(watching, IOPark):
+            park = <IOPark>watching
+            park.fresh_at = 0
+            if libev.gevent_is_open(park.io.fd) == 0:
+                _stop_park_io(s, park)
+                park.fail(OSError(EBADF, f"{os.strerror(EBADF)}: descriptor {park.io.fd} was closed while it was waited on"))
+        else:
+            each = <io>watching
+            each._fresh_at = 0
+            if libev.gevent_is_open(each._io.fd) == 0:
+                # As libev would without assertions.
+                libev.ev_io_stop(s.ptr, &each._io)
+                libev.ev_feed_event(s.ptr, &each._io, libev.EV_ERROR | libev.EV_READ | libev.EV_WRITE)
+    return 0
+
+
 cdef inline int _start_park_io(State* s, IOPark self) except -1:
-    # Stopped and started between the same two polls, as a server does all the time, libev does not go to the kernel. Else it does,
-    # and the descriptor must be open: somebody may have closed it behind our back.
+    # Stopped and started between the same two polls, as a server does all the time, libev does not go to the kernel.
     if self.stopped_in != libev.ev_iteration(s.ptr) or self.io.events & libev.EV__IOFDSET:
-        _check_open(self.io.fd)
+        self.fresh_at = _note_fresh(s, <PyObject*>self)
     libev.ev_io_start(s.ptr, &self.io)
     self.watching = True
     if self.unref:
@@ -1409,6 +1513,7 @@ cdef inline void _stop_park_io(State* s, IOPark self) noexcept:
             libev.ev_ref(s.ptr)
         else:
             s.active -= 1
+        _forget_fresh(s, &self.fresh_at)
         libev.ev_io_stop(s.ptr, &self.io)
         self.stopped_in = libev.ev_iteration(s.ptr)
 
@@ -1509,9 +1614,16 @@ cdef class Park:
     cpdef bint cancel(self) except -1:
         """Take a queued call back; True if that was in time. It will not be made, now or later."""
         cdef bint queued = self.ticket != 0 and self.loop.s is not NULL and _forget(self.loop.s, self.ticket)
+        if self.timing and self.loop.s.ptr is not NULL:
+            _stop_park_timer(self.loop.s, self)
         self.ticket = 0
         self.callback = self.owner = None
         return queued
+
+    @property
+    def pending(self):
+        """Whether a call is still to come."""
+        return self.callback is not None
 
     @property
     def waiting(self):
@@ -1914,6 +2026,7 @@ cdef class io(watcher):
     Watches the descriptor *fd*; *events* is READ (1), WRITE (2) or both. ValueError for a negative *fd* or another mask.
     """
     cdef libev.ev_io _io
+    cdef size_t _fresh_at           # place in State.fresh, from 1; 0: not there
 
     def __init__(self, loop loop not None, fd, events, ref=True, priority=None):
         fd = _contract.check_fd(fd)
@@ -1932,10 +2045,12 @@ cdef class io(watcher):
 
     cdef int _ev_start(self, libev.ev_loop* ptr) except -1:
         _check_open(self._io.fd)
+        self._fresh_at = _note_fresh(self.loop.s, <PyObject*>self)
         libev.ev_io_start(ptr, &self._io)
         return 0
 
     cdef void _ev_stop(self, libev.ev_loop* ptr) noexcept:
+        _forget_fresh(self.loop.s, &self._fresh_at)
         libev.ev_io_stop(ptr, &self._io)
 
     @property

@@ -1,0 +1,5 @@
+"""The threaded resolver by its second name; see :mod:`gevent.resolver_thread`."""
+
+from gevent.resolver_thread import Resolver
+
+__all__ = ["Resolver"]

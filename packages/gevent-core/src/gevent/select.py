@@ -1,0 +1,264 @@
+"""Waiting for several descriptors: the standard :func:`select.select` and :func:`select.poll` for greenlets.
+
+    >>> from gevent import select, socket
+    >>> here, there = socket.socketpair()
+    >>> select.select([here], [], [], 0.01)
+    ([], [], [])
+    >>> _ = there.send(b"x")
+    >>> select.select([here], [], [], 0.01)[0] == [here]
+    True
+    >>> here.close(); there.close()
+
+How it works: the kernel is asked first, without waiting. Only if nothing is ready, the loop watches all descriptors, and as soon as one
+has an event the kernel is asked again, so that all that are ready then are returned. Every call lets other greenlets run, lest a
+program that polls in a loop keep them from it.
+
+The constants of the standard module (``POLLIN`` and so on) are here too.
+"""
+import select as _stdlib
+from errno import EBADF
+from select import POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT
+from time import monotonic
+
+from greenlet import getcurrent
+
+from gevent._originals import get_original
+from gevent._switching import get_loop
+
+__implements__ = ["select", "poll"]
+
+__all__ = ["error", "select", "poll"]
+
+error = _stdlib.error
+
+_READ = 1
+_WRITE = 2
+
+#: Poll conditions that the loop watches for as reading and as writing. Errors and hang-ups are always among them.
+_READABLE = POLLIN | getattr(_stdlib, "POLLRDNORM", 0) | getattr(_stdlib, "POLLRDBAND", 0)
+_WRITABLE = POLLOUT | getattr(_stdlib, "POLLWRNORM", 0) | getattr(_stdlib, "POLLWRBAND", 0)
+_ALWAYS = POLLERR | POLLHUP | POLLNVAL
+
+#: How select(2) sees what poll(2) answers: an error makes a descriptor readable and writable, a hang-up readable.
+_SELECT_READABLE = _READABLE | POLLERR | POLLHUP
+_SELECT_WRITABLE = _WRITABLE | POLLERR
+
+#: Where there is no epoll to wait for conditions that the loop does not know, they are looked for every so many seconds.
+_LOOK_EVERY = 0.02
+
+_native_select = get_original("select", "select")
+_native_poll = get_original("select", "poll")
+_native_epoll = get_original("select", "epoll") if hasattr(_stdlib, "epoll") else None
+
+
+def __getattr__(name):
+    if name.isupper() and isinstance(getattr(_stdlib, name, None), int):
+        return getattr(_stdlib, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def get_fileno(obj):
+    """The descriptor of *obj*: a number, or what its fileno() gives.
+
+    TypeError for other objects, ValueError for a negative number, which is what closed files and sockets have.
+    """
+    fileno = obj
+    if not isinstance(obj, int):
+        try:
+            method = obj.fileno
+        except AttributeError:
+            raise TypeError(f"argument must be an int, or have a fileno() method: {obj!r}") from None
+        fileno = method()
+        if not isinstance(fileno, int):
+            raise TypeError(f"fileno() returned a non-integer: {fileno!r}")
+    if fileno < 0:
+        raise ValueError(f"file descriptor cannot be a negative integer ({fileno})")
+    return fileno
+
+
+def _let_others_run(loop):
+    if getcurrent() is not loop.hub:  # there it is not to wait, but may look
+        loop.yield_now()
+
+
+def _wait_any(loop, wanted, seconds, owner):
+    """Wait until one of the descriptors, or some, has an event. *wanted*: {descriptor: READ and WRITE bits}."""
+    if len(wanted) == 1:
+        [(fd, events)] = wanted.items()
+        loop.wait_fd(fd, events, seconds)
+        return
+    park = loop.park(owner)
+    watchers = []
+    try:
+        for fd, events in wanted.items():
+            watcher = loop.io(fd, events)
+            watchers.append(watcher)
+            watcher.start(park.wake)
+        park.wait(seconds)
+    finally:
+        for watcher in watchers:
+            watcher.close()
+
+
+# ---- select ------------------------------------------------------------------------------------------------------------------
+
+
+def select(rlist, wlist, xlist, timeout=None):
+    """Wait until some of the descriptors in *rlist* can be read from, or some in *wlist* written to.
+
+    Returns three lists: what can be read from, what can be written to, and an empty one. What stands in the lists are numbers, or
+    objects with a ``fileno`` method; *xlist* is ignored. After *timeout* seconds all three are empty; 0 never waits, None waits
+    without limit. TypeError for other objects, ValueError for negative numbers, OSError for descriptors that are not open.
+    """
+    if timeout is not None:
+        timeout = timeout + 0.0
+        if timeout < 0:
+            raise ValueError(f"timeout must be non-negative: {timeout!r}")
+    rlist, wlist = list(rlist), list(wlist)
+    loop = get_loop()
+    _let_others_run(loop)
+    ready = _ready_now(rlist, wlist)
+    if ready[0] or ready[1] or timeout == 0:
+        return ready
+    wanted = {}
+    for each in rlist:
+        wanted[get_fileno(each)] = _READ
+    for each in wlist:
+        fd = get_fileno(each)
+        wanted[fd] = wanted.get(fd, 0) | _WRITE
+    deadline = None if timeout is None else monotonic() + timeout
+    seconds = timeout
+    while True:
+        _wait_any(loop, wanted, seconds, select)
+        ready = _ready_now(rlist, wlist)
+        if ready[0] or ready[1]:
+            return ready
+        if deadline is not None:
+            seconds = deadline - monotonic()
+            if seconds <= 0:
+                return ready
+
+
+def _ready_now(rlist, wlist):
+    try:
+        ready = _native_select(rlist, wlist, (), 0)
+    except ValueError:
+        # A number beyond FD_SETSIZE, which poll(2) takes, or a negative one.
+        return _ready_by_poll(rlist, wlist)
+    # Linux finds descriptors that are not open, but only up to the size of the process's table of them, a multiple of 64. It leaves
+    # the bits of those beyond as they are, and so says that they are ready.
+    for ready_ones in ready:
+        for each in ready_ones:
+            if get_fileno(each) >= 64:
+                return _ready_by_poll(rlist, wlist)
+    return ready
+
+
+def _ready_by_poll(rlist, wlist):
+    masks = {}
+    for each in rlist:
+        masks[get_fileno(each)] = POLLIN
+    for each in wlist:
+        fd = get_fileno(each)
+        masks[fd] = masks.get(fd, 0) | POLLOUT
+    poller = _native_poll()
+    for fd, mask in masks.items():
+        poller.register(fd, mask)
+    found = dict(poller.poll(0))
+    for fd, conditions in found.items():
+        if conditions & POLLNVAL:
+            raise OSError(EBADF, f"file descriptor {fd} is not open")
+    return (
+        [each for each in rlist if found.get(get_fileno(each), 0) & _SELECT_READABLE],
+        [each for each in wlist if found.get(get_fileno(each), 0) & _SELECT_WRITABLE],
+        [],
+    )
+
+
+# ---- poll --------------------------------------------------------------------------------------------------------------------
+
+
+class poll:
+    """A set of descriptors to wait for together: the standard :func:`select.poll`.
+
+    .. versionadded:: 1.1
+    """
+
+    def __init__(self):
+        self._native = _native_poll()
+        self._masks = {}
+
+    def register(self, fd, eventmask=POLLIN | POLLOUT):
+        """Add *fd*, a descriptor or an object with ``fileno``, or change what it is watched for: POLLIN and other bits.
+
+        TypeError and ValueError as :func:`select`, OverflowError for a mask that does not fit in 16 bits.
+        """
+        fd = get_fileno(fd)
+        self._native.register(fd, eventmask)
+        self._masks[fd] = eventmask
+
+    def modify(self, fd, eventmask):
+        """Change what *fd* is watched for. OSError with ENOENT if it was not registered."""
+        fd = get_fileno(fd)
+        self._native.modify(fd, eventmask)
+        self._masks[fd] = eventmask
+
+    def unregister(self, fd):
+        """Remove *fd*. KeyError if it was not registered."""
+        fd = get_fileno(fd)
+        self._native.unregister(fd)
+        del self._masks[fd]
+
+    def poll(self, timeout=None):
+        """Wait until a descriptor has an event; returns a list of (descriptor, conditions).
+
+        The conditions are POLLIN and so on, and POLLNVAL for a descriptor that is not open. After *timeout* **milliseconds** the list
+        is empty; 0 never waits, None and negative numbers wait without limit.
+        """
+        seconds = None
+        if timeout is not None:
+            if not isinstance(timeout, (int, float)):
+                raise TypeError(f"timeout must be a number of milliseconds or None, not {timeout!r}")
+            if timeout >= 0:
+                seconds = timeout / 1000.0
+        loop = get_loop()
+        _let_others_run(loop)
+        ready = self._native.poll(0)
+        if ready or seconds == 0:
+            return ready
+        wanted, unusual = self._wanted()
+        deadline = None if seconds is None else monotonic() + seconds
+        proxy = _native_epoll() if unusual and _native_epoll is not None else None
+        try:
+            if proxy is not None:
+                for fd in unusual:
+                    proxy.register(fd, self._masks[fd])
+                wanted[proxy.fileno()] = _READ
+            while True:
+                if unusual and proxy is None:
+                    _wait_any(loop, wanted, _LOOK_EVERY if seconds is None else min(seconds, _LOOK_EVERY), self)
+                else:
+                    _wait_any(loop, wanted, seconds, self)
+                ready = self._native.poll(0)
+                if ready:
+                    return ready
+                if deadline is not None:
+                    seconds = deadline - monotonic()
+                    if seconds <= 0:
+                        return ready
+        finally:
+            if proxy is not None:
+                proxy.close()
+
+    def _wanted(self):
+        """({descriptor: READ and WRITE bits} for the loop, [descriptors that it cannot watch as asked])."""
+        wanted = {}
+        unusual = []
+        for fd, mask in self._masks.items():
+            events = (_READ if mask & _READABLE else 0) | (_WRITE if mask & _WRITABLE else 0)
+            if not events or mask & ~(_READABLE | _WRITABLE | _ALWAYS):
+                # To watch for more would wake us for nothing, again and again; for less, we would miss it.
+                unusual.append(fd)
+            else:
+                wanted[fd] = events
+        return wanted, unusual

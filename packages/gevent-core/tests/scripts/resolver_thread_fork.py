@@ -1,0 +1,68 @@
+"""The threaded resolver in a forked child, one look-up running at the time. argument: reinit, plain, or multiprocessing."""
+
+import multiprocessing
+import os
+import sys
+import threading
+import traceback
+
+import gevent
+from gevent import resolver_thread
+from gevent.event import Event
+
+how = sys.argv[1]
+parent = os.getpid()
+hub = gevent.get_hub()
+resolver = hub.resolver
+assert resolver.gethostbyname("localhost") == "127.0.0.1"
+system = resolver_thread._socket
+started, opened = Event(), threading.Event()
+
+
+class Slow:
+    """Answers with the process that asked; in the parent, not before it is allowed to."""
+
+    @staticmethod
+    def gethostbyname(name):
+        if os.getpid() == parent:
+            hub.loop.run_callback_threadsafe(started.set)
+            assert opened.wait(20)
+        return name, os.getpid()
+
+
+resolver_thread._socket = Slow
+running = gevent.spawn(resolver.gethostbyname, "name")
+started.wait()
+
+
+def child():
+    resolver_thread._socket = system
+    if how == "reinit":
+        gevent.reinit()
+    assert resolver.gethostbyname("localhost") == "127.0.0.1"
+    assert running.get() == ("name", os.getpid())
+    assert (len(resolver.pool), resolver.pool._semaphore.counter) == (0, 10)
+    resolver.close()
+
+
+if how == "multiprocessing":
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(20)
+    status = process.exitcode
+else:
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            child()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    status = os.waitpid(pid, 0)[1]
+assert status == 0, status
+opened.set()
+assert running.get() == ("name", parent)
+print("parent ok")

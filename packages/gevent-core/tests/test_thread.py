@@ -1,0 +1,212 @@
+"""gevent.thread: the functions of _thread with greenlets for threads."""
+
+import _thread
+import threading
+
+import gevent
+import pytest
+from gevent import thread
+from gevent.lock import BoundedSemaphore
+from gevent.thread import LockType, allocate_lock, get_ident, start_new_thread
+from gevent_testkit import run_script
+
+
+def test_names():
+    """Whatever is patched in exists in _thread too, and errors and limits are the standard library's."""
+    assert [name for name in thread.__implements__ if not hasattr(_thread, name)] == []
+    assert (thread.error, thread.TIMEOUT_MAX) == (RuntimeError, _thread.TIMEOUT_MAX)
+    assert sorted({*thread.__implements__, *thread.__imports__} - {"_local"}) == sorted(thread.__all__)
+    assert (thread.allocate, thread.start_new, thread.exit_thread) == (allocate_lock, start_new_thread, thread.exit)
+    assert allocate_lock is LockType
+    assert thread.get_native_id() == _thread.get_native_id()
+
+
+# ---- Locks -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_lock():
+    lock = allocate_lock()
+    assert isinstance(lock, BoundedSemaphore)
+    assert lock.locked() is False
+    assert lock.acquire() is True
+    assert (lock.locked(), lock.acquire(False), lock.acquire(blocking=False), lock.acquire(0)) == (True, False, False, False)
+    job = gevent.spawn(lock.acquire)
+    gevent.sleep(0)
+    assert not job.ready()
+    lock.release()
+    assert job.get() is True
+    lock.release()
+    with lock as taken:
+        assert (taken, lock.locked()) == (True, True)
+    assert not lock.locked()
+
+
+def test_release_unlocked():
+    """THR-01: releasing an unlocked lock raises thread.error (RuntimeError), as the builtin."""
+    lock = allocate_lock()
+    for each in (lock, _thread.allocate_lock()):
+        with pytest.raises(thread.error):
+            each.release()
+    assert lock.acquire(blocking=False) is True
+    lock.release()
+    with pytest.raises(RuntimeError):
+        lock.release()
+
+
+def test_lock_timeout():
+    """THR-02: acquire with timeout=-1 blocks."""
+    lock = allocate_lock()
+    assert lock.acquire(timeout=-1) is True
+    assert (lock.acquire(timeout=0.001), lock.acquire(True, 0), lock.acquire(False, -1)) == (False, False, False)
+    jobs = [
+        gevent.spawn(lock.acquire, timeout=-1),
+        gevent.spawn(lock.acquire, True, -1.0),
+        gevent.spawn(lock.acquire, timeout=None),
+    ]
+    gevent.sleep(0.002)
+    assert [job.ready() for job in jobs] == [False] * 3
+    for job in jobs:
+        lock.release()
+        assert job.get() is True
+
+
+@pytest.mark.parametrize(
+    ("args", "error"),
+    [
+        ((False, 1), ValueError),
+        ((False, 0), ValueError),
+        ((True, -2), ValueError),
+        ((True, -0.5), ValueError),
+        ((True, float("nan")), ValueError),
+        ((True, 1e100), OverflowError),
+        ((True, "1"), TypeError),
+    ],
+)
+def test_bad_timeout(args, error):
+    """THR-02: invalid combinations raise what the standard library's lock raises, whether or not the lock is free."""
+    for lock in (_thread.allocate_lock(), allocate_lock()):
+        with pytest.raises(error):
+            lock.acquire(*args)
+        assert not lock.locked()
+
+
+def test_lock_at_fork():
+    """What threading and logging call in a forked child."""
+    lock = allocate_lock()
+    lock.acquire()
+    lock._at_fork_reinit()
+    assert not lock.locked()
+    assert lock.acquire(blocking=False) is True
+    lock.release()
+    with pytest.raises(RuntimeError):
+        lock.release()
+
+
+def test_lock_repr():
+    lock = allocate_lock()
+    assert repr(lock) == f"<unlocked gevent.thread.LockType object at {id(lock):#x}>"
+    with lock:
+        assert repr(lock) == f"<locked gevent.thread.LockType object at {id(lock):#x}>"
+
+
+def test_lock_under_condition():
+    """threading.Condition and Semaphore of the standard library work on it."""
+    condition = threading.Condition(allocate_lock())
+    log = []
+
+    def wait():
+        with condition:
+            log.append("waits")
+            while "told" not in log:
+                condition.release()
+                gevent.sleep(0)
+                condition.acquire()
+
+    job = gevent.spawn(wait)
+    gevent.sleep(0)
+    with condition:
+        log.append("told")
+    job.get()
+    assert log == ["waits", "told"]
+
+
+def test_lock_subclass():
+    log = []
+
+    class Mine(LockType):
+        def acquire(self, blocking=True, timeout=-1):
+            log.append((blocking, timeout))
+            return super().acquire(blocking, timeout)
+
+    with Mine() as taken:
+        assert taken is True
+    assert log == [(True, -1)]
+
+
+# ---- Threads ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_get_ident():
+    """THR-03: get_ident differs per greenlet, and takes one."""
+    idents = {get_ident()}
+    jobs = [gevent.spawn(get_ident) for _ in range(3)]
+    gevent.joinall(jobs)
+    idents.update(job.value for job in jobs)
+    assert len(idents) == 4
+    assert [get_ident(job) for job in jobs] == [job.value for job in jobs]
+    assert get_ident() == get_ident(gevent.getcurrent())
+
+
+def test_start_new_thread():
+    """THR-03: start_new_thread spawns a greenlet and returns its ident."""
+    log = []
+
+    def run(*args, **kwargs):
+        log.append((args, kwargs, get_ident()))
+
+    first = start_new_thread(run)
+    second = start_new_thread(run, (1, 2), {"x": 3})
+    assert log == []
+    gevent.sleep(0)
+    assert log == [((), {}, first), ((1, 2), {"x": 3}, second)]
+
+
+@pytest.mark.parametrize("args", [(1,), (print, [1]), (print, (), [("x", 1)]), (print, None)])
+def test_start_new_thread_refuses(args):
+    with pytest.raises(TypeError):
+        start_new_thread(*args)
+
+
+def test_exit():
+    """THR-03: exit raises GreenletExit, which ends the greenlet without a report."""
+    with pytest.raises(gevent.GreenletExit):
+        thread.exit()
+    log = []
+
+    def run():
+        log.append(1)
+        thread.exit_thread()
+
+    start_new_thread(run)
+    gevent.sleep(0)
+    gevent.sleep(0)
+    assert log == [1]
+
+
+def test_stack_size():
+    """THR-06: stack_size only ever grows."""
+    done = run_script(
+        "import _thread\n"
+        "from gevent.thread import stack_size\n"
+        "start = stack_size()\n"
+        "print(start == _thread.stack_size(), stack_size(1 << 20) == start)\n"
+        "print(stack_size(), stack_size(1 << 19), stack_size(0), stack_size())\n"
+        "print(stack_size(1 << 21), stack_size())\n"
+        "try:\n"
+        "    stack_size(-1)\n"
+        "except ValueError:\n"
+        "    print('refused', stack_size())\n"
+    )
+    mib = 1 << 20
+    assert done.stdout == f"True True\n{mib} {mib} {mib} {mib}\n{mib} {2 * mib}\nrefused {2 * mib}\n"
+    assert (done.status, done.stderr) == (0, "")
