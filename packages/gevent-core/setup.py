@@ -3,6 +3,7 @@
 Every compiled module is either a ``.pyx`` or a plain ``.py`` with a ``.pxd`` of the same name beside it, so the list of them is
 the list of those files: nothing is named twice. PyPy compiles none of them; its JIT runs the ``.py`` files.
 """
+
 import os
 import platform
 import shlex

@@ -1,4 +1,5 @@
 """The cache of interpreter stack chunks: bounded, adjustable, off where it must be, and right with threads and forks."""
+
 import platform
 import sys
 import sysconfig
@@ -10,7 +11,9 @@ from gevent import core
 from gevent_testkit import run_script
 
 HAS_CHUNKS = (
-    platform.python_implementation() == "CPython" and sys.version_info >= (3, 11) and not sysconfig.get_config_var("Py_GIL_DISABLED")
+    platform.python_implementation() == "CPython"
+    and sys.version_info >= (3, 11)
+    and not sysconfig.get_config_var("Py_GIL_DISABLED")
 )
 needs_chunks = pytest.mark.skipif(not HAS_CHUNKS, reason="this interpreter has no stack chunks to keep")
 

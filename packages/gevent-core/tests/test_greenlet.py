@@ -1,4 +1,5 @@
 """Greenlet: its life from queued to dead, what it keeps and what it lets go, its links, and the order in which greenlets run."""
+
 import gc
 import os
 import sys
@@ -872,7 +873,7 @@ def test_links_are_called_once():
 
 def test_spawned_link():
     """The wrapper compares equal to what it wraps, and hashes like it."""
-    assert SpawnedLink(int) == int
+    assert SpawnedLink(int) == int  # noqa: E721 - that is what is tested
     assert SpawnedLink(int) == SpawnedLink(int)
     assert SpawnedLink(int) != SpawnedLink(float)
     assert hash(SpawnedLink(int)) == hash(int)
@@ -970,7 +971,7 @@ def test_repr():
     assert str(job) == repr(job)
     assert "<owner>.method" in repr(Greenlet(Owner().method))
     assert len(repr(Greenlet(function, "x" * 10000))) < 200
-    assert repr(Greenlet()) .startswith("<Greenlet at 0x")
+    assert repr(Greenlet()).startswith("<Greenlet at 0x")
     assert type(job).__name__ == "Greenlet"
 
     class Job(Greenlet):

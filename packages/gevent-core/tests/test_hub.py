@@ -1,4 +1,5 @@
 """The hub: how it is made, ends and is destroyed, what it does with errors, and what LoopExit says."""
+
 import gc
 import os
 import pathlib
@@ -393,9 +394,10 @@ def test_handle_error_gets_everything(reports):
     timer = loop.timer(0)
     timer.start(fail, errors[3])
     gevent.sleep(0.001)
-    assert [(context is want, error) for (context, error), want in zip(sorted(reports, key=lambda r: r[1].args), [job, raw, callback, timer])] == [
+    found = sorted(reports, key=lambda report: report[1].args)
+    assert [(context is want, error) for (context, error), want in zip(found, [job, raw, callback, timer])] == [
         (True, error) for error in errors
-    ]  # fmt: skip
+    ]
     timer.close()
     reports.clear()
     other = []
@@ -515,7 +517,9 @@ def test_printed_error(capsys):
     assert capsys.readouterr().err == ""
     gevent.sleep(0)
     text = capsys.readouterr().err
-    assert re.search(r"Traceback \(most recent call last\):\n(?s:.*)Failure: raw\n<greenlet.greenlet .*> failed with Failure\n\n", text)
+    assert re.search(
+        r"Traceback \(most recent call last\):\n(?s:.*)Failure: raw\n<greenlet.greenlet .*> failed with Failure\n\n", text
+    )
     assert re.search(r"Failure: callback\n<callback .*> failed with Failure\n\n", text)
 
 
@@ -987,7 +991,9 @@ def test_linkproxy():
 def test_signal():
     """FRK-11: the handler runs in a new Greenlet with its arguments; cancel() ends it; it does not hold the loop."""
     seen = []
-    watched = gevent.signal(signal.SIGUSR2, lambda *args, **kwargs: seen.append((args, kwargs, type(gevent.getcurrent()))), 1, key=2)
+    watched = gevent.signal(
+        signal.SIGUSR2, lambda *args, **kwargs: seen.append((args, kwargs, type(gevent.getcurrent()))), 1, key=2
+    )
     try:
         assert isinstance(watched, hub_module.signal)
         assert watched.ref is False

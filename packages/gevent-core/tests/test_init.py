@@ -1,4 +1,5 @@
 """The top level of the package, and the settings."""
+
 import importlib
 import itertools
 import json
@@ -10,10 +11,26 @@ from gevent import _config
 from gevent._config import Config, ImportableSetting, Setting, config, import_path
 from gevent_testkit import run_script
 
-NAMES_1_1 = """
-    get_hub Greenlet GreenletExit spawn spawn_later spawn_raw iwait wait killall Timeout with_timeout getcurrent sleep idle kill signal
-    reinit joinall
-""".split()
+NAMES_1_1 = [
+    "get_hub",
+    "Greenlet",
+    "GreenletExit",
+    "spawn",
+    "spawn_later",
+    "spawn_raw",
+    "iwait",
+    "wait",
+    "killall",
+    "Timeout",
+    "with_timeout",
+    "getcurrent",
+    "sleep",
+    "idle",
+    "kill",
+    "signal",
+    "reinit",
+    "joinall",
+]
 
 
 def child(source, **env):
@@ -167,7 +184,8 @@ def test_from_the_environment(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "texts", "bad"),
     [
-        ("track_greenlet_tree", {"1": True, "yes": True, "ON": True, " true ": True, "0": False, "": False, "No": False, "off": False}, ["2", "maybe"]),
+        ("track_greenlet_tree", {"1": True, "yes": True, "ON": True, " true ": True}, ["2", "maybe"]),
+        ("print_blocking_reports", {"0": False, "": False, "No": False, "off": False}, ["2", "maybe"]),
         ("stack_chunk_cache", {"0": 0, "17": 17, " 5 ": 5}, ["-1", "x", "", "1.5"]),
         ("max_blocking_time", {"0.5": 0.5, "3": 3.0, "none": None, "": None}, ["x", "1s"]),
         ("max_memory_usage", {"100": 100, "1kb": 1024, "2 MB": 2 * 1024**2, "1gb": 1024**3}, ["x", "1tb", "kb"]),

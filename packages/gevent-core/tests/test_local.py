@@ -383,6 +383,8 @@ def test_class_attributes():
     assert gevent.spawn(use).get() == expected
     assert use() == expected
     assert vars(box) == {"name": "n", "number": 0, "kind": "own"}
+    box.__dict__.update(double="hidden", method="shown")  # a property comes before a value, a method after it
+    assert (box.double, box.method) == (0, "shown")
     assert {"double", "name", "method", "shared"} <= set(dir(box))
     with pytest.raises(AttributeError, match="no other"):
         box.other  # noqa: B018
@@ -460,6 +462,8 @@ def test_copy():
     copied = copy.copy(box)
     assert (type(copied), copied.__dict__) == (Settings, {"name": "changed", "number": 4})
     assert gevent.spawn(lambda: copied.name).get() == "n"
+    del box.number
+    assert copy.copy(box).__dict__ == {"name": "changed"}
 
 
 def test_errors_are_those_of_threading_local():

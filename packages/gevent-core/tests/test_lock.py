@@ -289,6 +289,7 @@ def test_release_in_finalizer(allocation, overtaken):
             def overtake():
                 lock.release()
                 lock.acquire()
+                get_hub().loop.run_callback(gc.collect)  # at the latest
                 Releases(lock)
                 gc.set_threshold(gc.get_count()[0] + allocation, 1000, 1000)
 
@@ -549,6 +550,14 @@ def test_timeout_first(call):
     if late.value and call == "acquire":
         lock.release()
     assert behind.get(timeout=5) is True
+    assert lock.counter == 0
+
+
+def test_looks_again_when_out_of_time():
+    """A unit that is there when the greenlet runs is taken, though its time was over before."""
+    lock = Semaphore(0)
+    with at_the_same_moment(0.01, lock.release):
+        assert lock.acquire(timeout=0.01) is True
     assert lock.counter == 0
 
 

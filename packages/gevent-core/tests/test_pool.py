@@ -13,6 +13,7 @@ from gevent.exceptions import BlockingSwitchOutError
 from gevent.greenlet import Greenlet
 from gevent.hub import LoopExit, get_hub
 from gevent.pool import Group, Pool, PoolFull
+from gevent_testkit import run_script
 from greenlet import GreenletExit
 
 
@@ -796,8 +797,6 @@ def test_imap_dropped_without_maxsize(name):
 
 def test_imap_after_its_loop():
     """Dropping an iterator whose hub is gone is no error."""
-    from gevent_testkit import run_script
-
     run_script(
         "import gevent\n"
         "from gevent.pool import Group\n"

@@ -473,6 +473,36 @@ def test_hub_peeks_at_putters():
     assert drain(queue) == [1]
 
 
+def test_hub_gets_once():
+    """Room that a putter was called for, and did not need because the hub got its item, goes to the next putter."""
+    queue = Queue(1, [0])
+    jobs = [waiting(queue.put, item) for item in (1, 2)]
+    assert queue.get() == 0  # calls the first
+    assert in_hub(queue.peek) == 1  # takes its item
+    assert [queue.get(timeout=1), queue.get(timeout=1)] == [1, 2]
+    gevent.joinall(jobs)
+
+
+def test_hub_serves_who_was_not_called():
+    """Items taken out of the container by hand call nobody; the hub serves the putters all the same."""
+    queue = Queue(1, [0])
+    job = waiting(queue.put, 1)
+    queue.queue.clear()
+    assert in_hub(queue.peek) == 1
+    job.join(timeout=5)
+    assert job.successful()
+
+
+def test_only_the_hub_overfills():
+    """A greenlet that does not want to wait is told Full while the getter that was called has not run."""
+    queue = Queue(1)
+    job = waiting(queue.get)
+    queue.put_nowait(1)
+    with pytest.raises(Full):
+        queue.put_nowait(2)
+    assert (job.get(), queue.qsize()) == (1, 0)
+
+
 def test_hub_and_channel():
     """QUE-06: Channel.put from the hub goes to a getter that waits, get from the hub takes from a putter that waits."""
     channel = Channel()
@@ -828,7 +858,7 @@ def test_getter_timeout_first(kind, call):
     hub = get_hub()
     hub.handle_error = lambda *args: None
     try:
-        with at_the_same_moment(0.01, queue.put, 1):
+        with at_the_same_moment(0.01, queue.put_nowait, 1):
             gevent.joinall([late], timeout=5)
         gevent.sleep(0)
     finally:
@@ -932,7 +962,7 @@ def test_channel_used_in_finalizer(call, allocation):
     other = gevent.spawn(channel.put, 0) if call == "get" else gevent.spawn(channel.get)
     function, args = getattr(channel, call), [0] if call == "put" else []
     gc.collect()
-    Does(gevent.sleep, 0)
+    Does(lambda: gevent.getcurrent() is get_hub() or gevent.sleep(0))
     with gevent.Timeout(5), collecting_at(allocation):
         result = function(*args)
     assert result == (0 if call == "get" else None)

@@ -219,7 +219,7 @@ def test_what_is_printed():
         "        print(repr(error))\n"
     )
     assert (done.status, done.stdout) == (0, "gaierror(-2, 'no such name')\nTypeError('mistake')\n")
-    assert ("no such name" in done.stderr, done.stderr.count("TypeError: mistake")) == (False, 1)
+    assert ("[Errno -2]" in done.stderr, done.stderr.count("TypeError: mistake")) == (False, 1)
 
 
 # ---- The hub's resolver ----------------------------------------------------------------------------------------------------------

@@ -104,6 +104,19 @@ def fill(sock):
     return sent
 
 
+def drain(sock):
+    """Receive what is there."""
+    with contextlib.suppress(BlockingIOError):
+        while sock.recv(65536, socket.MSG_DONTWAIT):
+            pass
+
+
+def receive_until(sock, size):
+    """Receive *size* bytes."""
+    while size > 0:
+        size -= len(sock.recv(min(size, 65536)))
+
+
 def receive_all(sock):
     """What comes until the end of the stream."""
     parts = []
@@ -254,7 +267,7 @@ def test_constructor_takes_over_a_descriptor(closing):
 def test_repr_as_the_standard_one(tcp):
     """SOK-01: repr tells the same."""
     sock = tcp[0]
-    plain = stdlib.socket(fileno=os.dup(sock.fileno()))
+    plain = stdlib.socket(sock.family, sock.type, sock.proto, os.dup(sock.fileno()))
     try:
         expected = repr(plain).replace("<socket.socket", "<gevent.socket.socket").replace(f"fd={plain.fileno()}", f"fd={sock.fileno()}")
     finally:
@@ -356,10 +369,10 @@ def test_no_reference_cycle(pair):
         (lambda here, there: there.recvmsg(10), lambda here, there: here.send(b"x")),
         (lambda here, there: there.recvmsg_into([bytearray(10)]), lambda here, there: here.send(b"x")),
         (lambda here, there: there.makefile("rb").readline(), lambda here, there: here.send(b"x\n")),
-        (lambda here, there: (fill(there), there.send(b"x")), lambda here, there: [here.recv(1 << 16) for _ in range(8)]),
+        (lambda here, there: (fill(there), there.send(b"x")), lambda here, there: drain(here)),
         (lambda here, there: there.sendall(bytes(1 << 19)), lambda here, there: receive_until(here, 1 << 19)),
-        (lambda here, there: (fill(there), there.sendmsg([b"x"])), lambda here, there: [here.recv(1 << 16) for _ in range(8)]),
-        (lambda here, there: (fill(there), there.sendmsg([b"x"] * 40)), lambda here, there: [here.recv(1 << 16) for _ in range(8)]),
+        (lambda here, there: (fill(there), there.sendmsg([b"x"])), lambda here, there: drain(here)),
+        (lambda here, there: (fill(there), there.sendmsg([b"x"] * 40)), lambda here, there: drain(here)),
     ],
     ids=["recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "makefile", "send", "sendall", "sendmsg", "sendmsg40"],
 )
@@ -380,11 +393,6 @@ def test_only_the_greenlet_blocks(pair, wait_and_wake):
 
     gevent.joinall([gevent.spawn(first), gevent.spawn(second)], raise_error=True)
     assert order == ["waits", "runs meanwhile", "went on"]
-
-
-def receive_until(sock, size):
-    while size > 0:
-        size -= len(sock.recv(65536))
 
 
 def test_accept_and_connect_wait(closing, listener):
@@ -424,6 +432,7 @@ def test_echo_between_greenlets(pair):
         while True:
             data = there.recv(100)
             if not data:
+                there.close()
                 return
             there.sendall(data)
 
@@ -509,31 +518,27 @@ def test_learning_to_wait_first_changes_nothing(pair):
             if not data:
                 return
             received.append(data)
+            there.sendall(b".")
 
     job = gevent.spawn(receiver)
     for number in range(40):
         here.sendall(b"%d" % number)
-        gevent.sleep(0)
-        gevent.sleep(0)
-    while len(received) < 40:
-        gevent.sleep(0)
+        assert here.recv(10) == b"."
     assert received == [b"%d" % number for number in range(40)]
     # Now it waits before it looks. A call that must not wait does not.
-    there_too = there.dup()
-    with there_too:
-        job.kill()
-        here.sendall(b"there already")
-        assert in_hub(there.recv, 100) == b"there already"
-        with pytest.raises(BlockingIOError):
-            there.recv(10, socket.MSG_DONTWAIT)
-        here.sendall(b"abc")
-        assert there.recv(2) == b"ab"
-        assert there.recv(10) == b"c"
-        there.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            there.recv(10)
-        here.sendall(b"d")
-        assert there.recv(10) == b"d"
+    job.kill()
+    here.sendall(b"there already")
+    assert in_hub(there.recv, 100) == b"there already"
+    with pytest.raises(BlockingIOError):
+        there.recv(10, socket.MSG_DONTWAIT)
+    here.sendall(b"abc")
+    assert there.recv(2) == b"ab"
+    assert there.recv(10) == b"c"
+    there.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        there.recv(10)
+    here.sendall(b"d")
+    assert there.recv(10) == b"d"
 
 
 def test_blocking_call_in_the_hub(pair):
@@ -591,6 +596,11 @@ def test_accepted_socket_does_not_inherit_the_timeout(closing, listener):
     assert closing(listener.accept()[0]).gettimeout() is None
 
 
+def read_one(sock):
+    with sock.makefile("rb", buffering=0) as file:
+        return file.read(1)
+
+
 TIMED = {
     "recv": lambda sock: sock.recv(1),
     "recv_into": lambda sock: sock.recv_into(bytearray(1)),
@@ -601,7 +611,7 @@ TIMED = {
     "send": lambda sock: sock.send(b"x"),
     "sendall": lambda sock: sock.sendall(b"x"),
     "sendmsg": lambda sock: sock.sendmsg([b"x"]),
-    "makefile": lambda sock: sock.makefile("rb", buffering=0).read(1),
+    "makefile": lambda sock: read_one(sock),
 }
 
 
@@ -668,7 +678,7 @@ def test_send_takes_a_timeout(pair):
     here.settimeout(0.01)
     job = waiting(here.send, b"x", timeout=None)
     gevent.sleep(0.02)
-    receive_until(there, 100_000)
+    drain(there)
     assert job.get() == 1
     assert here.send(b"x", timeout=socket.timeout_default) == 1
 
@@ -1150,6 +1160,7 @@ def test_connect_non_blocking_then_wait(closing, listener):
     assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
     assert sock.getpeername() == listener.getsockname()
     sock.setblocking(True)
+    assert sock.connect_ex(listener.getsockname()) == 0  # Linux tells the first time that it is connected, and then:
     with pytest.raises(OSError) as caught:
         sock.connect(listener.getsockname())
     assert caught.value.errno == errno.EISCONN
@@ -1382,15 +1393,24 @@ def test_socket_options(closing):
     assert caught.value.errno == errno.ENOPROTOOPT
     with pytest.raises(OSError):
         sock.getsockopt(socket.SOL_SOCKET, 9999)
-    for arguments, error in [
-        ((1,), TypeError),
-        ((1, 2), TypeError),
-        ((socket.SOL_SOCKET, socket.SO_REUSEADDR, "1"), TypeError),
-        ((socket.SOL_SOCKET, socket.SO_REUSEADDR, 1 << 40), OverflowError),
-        (("1", 2, 3), TypeError),
+    plain = closing(stdlib.socket())
+    for arguments in [
+        (1,),
+        (1, 2),
+        (socket.SOL_SOCKET, socket.SO_REUSEADDR, "1"),
+        (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1 << 40),
+        (socket.SOL_SOCKET, socket.SO_REUSEADDR, None, 4),
+        (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1, 4),
+        ("1", 2, 3),
+        (1.5, 2, 3),
     ]:
-        with pytest.raises(error):
-            sock.setsockopt(*arguments)
+        seen = []
+        for each in (sock, plain):
+            try:
+                seen.append(each.setsockopt(*arguments))
+            except (TypeError, OverflowError, OSError) as error:
+                seen.append(type(error))
+        assert seen[0] == seen[1], arguments
 
 
 def test_dup(pair):
@@ -1488,7 +1508,7 @@ def test_wait_read_and_write(pair):
     assert socket.wait_readwrite(there.fileno(), timeout=1) is None
     fill(here)
     job = waiting(socket.wait_write, here.fileno(), timeout=5)
-    receive_until(there, 100_000)
+    drain(there)
     job.get()
 
 
@@ -1513,7 +1533,7 @@ def test_wait_times_out(pair, function):
 
 def test_wait_refuses_bad_descriptors():
     """SOK-15: no spurious TypeError, and the right one for what is no descriptor."""
-    for bad in ("0", None, 1.5):
+    for bad in ("0", None):
         with pytest.raises(TypeError):
             socket.wait_read(bad)
     with pytest.raises((ValueError, OverflowError)):
@@ -1591,7 +1611,7 @@ here.close(); there.close()
 def test_sockets_belong_to_their_thread(pair):
     """SOK-14: a greenlet of another native thread cannot wait on the socket, and does no harm by trying."""
     here, there = pair
-    job = waiting(there.recv, 10)
+    job = waiting(there.recv, 100)
     seen = []
 
     def other_thread():
@@ -1694,29 +1714,25 @@ def test_second_waiter_is_told():
             assert repr(writer) in str(caught.value)
         there.sendall(b"to the reader")
         assert reader.get() == b"to the reader"[:10]
-        receive_until(there, 100_000)
+        drain(there)
         writer.get()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(120)
-@pytest.mark.leaks("20,000 descriptors come and go; counting them each time is what takes long")
-def test_10000_connections():
-    """10,000 TCP connections are open and echo on one hub; afterwards nothing is left."""
-    done = run_script(
-        """
+TEN_THOUSAND = """
 import resource
+import subprocess
+import sys
 import gevent
 from gevent import socket
+
 WANTED = 10_000
-soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-need = 2 * WANTED + 200
-if hard != resource.RLIM_INFINITY and hard < need:
-    WANTED = (hard - 200) // 2
-    need = hard
-if soft < need:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
-server = socket.create_server(("127.0.0.1", 0), backlog=4096)
+resource.setrlimit(resource.RLIMIT_NOFILE, (WANTED + 100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+def client(number, sock):
+    message = b"%d" % number
+    for _ in range(3):
+        sock.sendall(message)
+        assert sock.recv(100) == message
 
 def echo(sock):
     with sock:
@@ -1726,31 +1742,24 @@ def echo(sock):
                 return
             sock.sendall(data)
 
-def accept():
-    for _ in range(WANTED):
-        jobs.append(gevent.spawn(echo, server.accept()[0]))
+if len(sys.argv) > 1:
+    clients = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(WANTED)]
+    gevent.joinall([gevent.spawn(client, *each) for each in enumerate(clients)], raise_error=True)
+    for each in clients:
+        each.close()
+else:
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as server:
+        child = subprocess.Popen([sys.executable, __file__, str(server.getsockname()[1])])
+        jobs = [gevent.spawn(echo, server.accept()[0]) for _ in range(WANTED)]
+    gevent.joinall(jobs, raise_error=True)
+    print(len(jobs), child.wait())
+"""
 
-jobs = []
-acceptor = gevent.spawn(accept)
-clients = [socket.create_connection(server.getsockname()) for _ in range(WANTED)]
-acceptor.get()
 
-def client(number, sock):
-    message = b"%d" % number
-    for _ in range(3):
-        sock.sendall(message)
-        assert sock.recv(100) == message
-    return 1
-
-done = sum(job.get() for job in [gevent.spawn(client, *each) for each in enumerate(clients)])
-for each in clients:
-    each.close()
-gevent.joinall(jobs, raise_error=True)
-server.close()
-print(done == WANTED, len(jobs) == WANTED, WANTED)
-""",
-        timeout=110,
-    )
-    words = done.check().stdout.split()
-    assert words[:2] == ["True", "True"]
-    assert int(words[2]) == 10_000, "the limit on open files is too low to try 10,000 connections"
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_10000_connections(tmp_path):
+    """10,000 TCP connections are open and echo on one hub, to another process with as many; all of them end well."""
+    script = tmp_path / "many.py"
+    script.write_text(TEN_THOUSAND)
+    assert run_script(script, timeout=110).check().stdout == "10000 0\n"

@@ -1,4 +1,5 @@
 """Spawning, sleeping, killing and waiting, as a program calls them from ``gevent``: what each promises about order, time and errors."""
+
 import gc
 import os
 import pathlib
@@ -10,7 +11,6 @@ import greenlet
 import pytest
 from gevent.hub import get_hub
 from gevent_testkit import run_script
-
 
 SCRIPTS = pathlib.Path(__file__).parent / "scripts"
 

@@ -1,4 +1,5 @@
 """Waiter in all its states, the current hub, and the loop's own doors: ready, ready_call, forget, park."""
+
 import gc
 import weakref
 

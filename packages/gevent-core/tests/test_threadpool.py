@@ -785,6 +785,25 @@ def test_a_thread_comes_free_as_none_can_be_started(pool, monkeypatch):
     assert pool.apply(abs, (-3,)) == 3
 
 
+def test_the_pool_is_killed_as_none_can_be_started(pool, monkeypatch):
+    """THP-09: what was counted as a thread is not waited for."""
+    gate = Gate()
+    pool.spawn(gate)
+    gate.started.wait()
+
+    def start(*args):
+        pool.task_queue.resize(0)
+        no_thread()
+
+    monkeypatch.setattr(threadpool, "start_new_thread", start)
+    result = pool.spawn(abs, -1)
+    assert (pool.size, pool.task_queue.excess, pool.task_queue.leaving) == (0, 1, 1)
+    gate.open()
+    assert result.get() == 1
+    pool.kill()
+    assert (pool.size, pool.task_queue.excess, pool.task_queue.leaving) == (0, 0, 0)
+
+
 def test_nothing_is_kept(pool, reports):
     """THP-06: an idle thread keeps neither the function nor the arguments, nor the result; nor the error."""
 

@@ -1,4 +1,5 @@
 """Timeout and with_timeout."""
+
 import gc
 import weakref
 
@@ -14,7 +15,7 @@ class Failure(Exception):
 
 def fire(timeout):
     """Start *timeout*, wait, and return what is raised."""
-    with pytest.raises(BaseException) as caught:  # noqa: PT011 - whatever it is, the caller looks
+    with pytest.raises(BaseException) as caught:
         try:
             timeout.start()
             gevent.sleep(20)

@@ -1,4 +1,5 @@
 """wait and iwait over all kinds of objects, and the wait queue under every synchronization object."""
+
 import gc
 import weakref
 
@@ -117,7 +118,7 @@ def test_for_everything():
     """SPW-16: until the loop has nothing to do: greenlets, watchers that count."""
     order = []
     gevent.spawn(lambda: (gevent.sleep(0.001), order.append("greenlet")))
-    timer = get_loop().timer(0.002)
+    timer = get_loop().timer(0.1)
     timer.start(lambda: (order.append("timer"), gevent.spawn(order.append, "spawned")))
     unref = get_loop().timer(20, ref=False)
     unref.start(int)

@@ -10,6 +10,7 @@
 This package belongs to the distribution gevent-core. Others add modules to it: gevent-wsgi, gevent-subprocess, gevent-ares and
 gevent-monkey.
 """
+
 import os
 import sys
 from collections import namedtuple
@@ -64,7 +65,6 @@ from gevent.core import getswitchinterval, setswitchinterval
 from gevent.greenlet import Greenlet, joinall, killall
 from gevent.hub import get_hub, idle, iwait, kill, reinit, signal, sleep, spawn_raw, wait
 from gevent.timeout import Timeout, with_timeout
-
 
 
 def fork(*args, **kwargs):

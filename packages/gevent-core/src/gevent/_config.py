@@ -6,6 +6,7 @@ assigning ``gevent.config.resolver = "block"`` before the first look-up. ``pytho
 Settings that name a class hold dotted paths, short names, a list of either in order of preference, or the object itself.
 This is also how a lower layer reaches an upper one (the hub its resolver, for example): by a name here, imported on first use.
 """
+
 import importlib
 import os
 import sys
@@ -201,7 +202,11 @@ config = Config(
             "The event loop: libev-cext (Cython, the default on CPython), libev-cffi (the default on PyPy), or an import path.",
         ),
         Setting(
-            "libev_backend", "GEVENT_BACKEND", _text, None, "How libev asks the kernel: epoll, poll, select, ...; unset: libev chooses."
+            "libev_backend",
+            "GEVENT_BACKEND",
+            _text,
+            None,
+            "How libev asks the kernel: epoll, poll, select, ...; unset: libev chooses.",
         ),
         ImportableSetting(
             "resolver",
@@ -291,7 +296,9 @@ config = Config(
             True,
             "Print the report of a blocked hub, not only emit the event.",
         ),
-        Setting("memory_monitor_period", "GEVENT_MONITOR_MEMORY_PERIOD", _seconds, 5.0, "Seconds between two looks at the memory use."),
+        Setting(
+            "memory_monitor_period", "GEVENT_MONITOR_MEMORY_PERIOD", _seconds, 5.0, "Seconds between two looks at the memory use."
+        ),
         Setting(
             "max_memory_usage",
             "GEVENT_MONITOR_MEMORY_MAX",
@@ -306,9 +313,7 @@ config = Config(
             None,
             "Addresses of the name servers to ask (gevent-ares).",
         ),
-        Setting(
-            "resolver_timeout", "GEVENT_RESOLVER_TIMEOUT", _seconds, None, "Seconds for one look-up in all (gevent-ares)."
-        ),
+        Setting("resolver_timeout", "GEVENT_RESOLVER_TIMEOUT", _seconds, None, "Seconds for one look-up in all (gevent-ares)."),
     ]
 )
 

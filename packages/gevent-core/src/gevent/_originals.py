@@ -4,6 +4,7 @@ gevent's own modules need native locks, threads and sockets even when :mod:`geve
 They take them from here and never from the module that may have been patched. gevent-monkey writes :data:`saved`; the rest only
 reads. When this module is imported after a patch was applied, the record of that patch still has the original.
 """
+
 import importlib
 
 #: ``{module name: {attribute: original}}``, written by :mod:`gevent.monkey` as it patches.

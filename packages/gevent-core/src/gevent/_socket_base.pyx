@@ -234,6 +234,13 @@ cdef inline int _interrupted_or_fail(int number) except -1:
     return _fail()
 
 
+cdef inline int _int(Py_ssize_t value) except? -2:
+    """A C int. What Cython itself makes of an int argument would take a float as well."""
+    if value > C_INT_MAX or value < C_INT_MIN:
+        raise OverflowError(f"{value} does not fit into a C int")
+    return <int>value
+
+
 cdef double _limit(value) except? -2.0:
     """A time limit for C: -1 means none."""
     cdef double seconds
@@ -396,30 +403,31 @@ cdef class SocketBase:
         self._fd = -1
         self._timeout = -1.0
 
-    def _open(self, int family, int type, int proto, fileno):
+    def _open(self, family, type, proto, fileno):
         """Make the descriptor, or take over *fileno*; -1 for family, type and proto means what the stdlib makes of it."""
-        cdef int fd
+        cdef int fd, c_family, c_type, c_proto
         if self._fd >= 0:
             raise RuntimeError(f"{self!r} is open already")
         if fileno is None:
-            family = AF_INET if family == -1 else family
-            type = SOCK_STREAM if type == -1 else type
-            proto = 0 if proto == -1 else proto
-            PySys_Audit("socket.__new__", "Oiii", <PyObject*>self, family, type, proto)
-            fd = gevent_socket(family, type, proto)
+            c_family, c_type, c_proto = _int(family), _int(type), _int(proto)
+            c_family = AF_INET if c_family == -1 else c_family
+            c_type = SOCK_STREAM if c_type == -1 else c_type
+            c_proto = 0 if c_proto == -1 else c_proto
+            PySys_Audit("socket.__new__", "Oiii", <PyObject*>self, c_family, c_type, c_proto)
+            fd = gevent_socket(c_family, c_type, c_proto)
             if fd < 0:
                 _fail()
         else:
             native = native_socket(family, type, proto, fileno)
             try:
-                family, proto = native.family, native.proto
-                type = native.type | (type & GEVENT_NONBLOCK if type >= 0 else 0)
+                c_family, c_proto = native.family, native.proto
+                c_type = native.type | (type & GEVENT_NONBLOCK if type >= 0 else 0)
                 fd = native.fileno()
                 if gevent_set_nonblocking(fd) < 0:
                     _fail()
             finally:
                 native.detach()
-        self._adopt(fd, family, type, proto)
+        self._adopt(fd, c_family, c_type, c_proto)
 
     cdef int _adopt(self, int fd, int family, int type, int proto) except -1:
         """Take over a descriptor that is non-blocking already."""
@@ -633,7 +641,7 @@ cdef class SocketBase:
             elif self._misses < SURE:
                 self._misses += 1
 
-    def recv(self, Py_ssize_t bufsize, int flags=0, /):
+    def recv(self, Py_ssize_t bufsize, Py_ssize_t flags=0, /):
         """Up to *bufsize* bytes that came in, waiting for the first; b"" once the other side has ended.
 
         Raises :class:`timeout` after :attr:`timeout` seconds, ConcurrentObjectUseError while another greenlet waits to read.
@@ -643,6 +651,7 @@ cdef class SocketBase:
         cdef bytes result
         cdef bint plain = flags == 0 and self._type == SOCK_STREAM
         cdef bint waited
+        _int(flags)
         if bufsize < 0:
             raise ValueError(f"negative buffersize in recv: {bufsize}")
         if bufsize == 0:
@@ -663,7 +672,7 @@ cdef class SocketBase:
             waited = True
             self._wait(READ, timeout, &deadline)
 
-    def recv_into(self, buffer, Py_ssize_t nbytes=0, int flags=0):
+    def recv_into(self, buffer, Py_ssize_t nbytes=0, Py_ssize_t flags=0):
         """As :meth:`recv`, into *buffer*, at most *nbytes* bytes (0: as many as fit); returns how many."""
         cdef Py_buffer view
         cdef double timeout = self._timeout
@@ -672,6 +681,7 @@ cdef class SocketBase:
         cdef bint waited
         cdef Py_ssize_t n
         cdef int fd
+        _int(flags)
         if nbytes < 0:
             raise ValueError(f"negative buffersize in recv_into: {nbytes}")
         PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE)
@@ -709,13 +719,14 @@ cdef class SocketBase:
         finally:
             PyBuffer_Release(&view)
 
-    def recvfrom(self, Py_ssize_t bufsize, int flags=0, /):
+    def recvfrom(self, Py_ssize_t bufsize, Py_ssize_t flags=0, /):
         """As :meth:`recv`, with the address it came from: ``(data, address)``."""
         cdef sockaddr_storage address
         cdef socklen_t length
         cdef double deadline = 0
         cdef Py_ssize_t n
         cdef char* target
+        _int(flags)
         if bufsize < 0:
             raise ValueError(f"negative buffersize in recvfrom: {bufsize}")
         if bufsize > GEVENT_SCRATCH or not self._plain_family():
@@ -737,7 +748,7 @@ cdef class SocketBase:
 
     # -- sending
 
-    def send(self, data, int flags=0, timeout=timeout_default):
+    def send(self, data, Py_ssize_t flags=0, timeout=timeout_default):
         """Send what the kernel takes of *data*, at least one byte, waiting for room; returns how many bytes that was.
 
         *timeout* seconds instead of the socket's own limit, if given.
@@ -746,6 +757,7 @@ cdef class SocketBase:
         cdef double limit = self._timeout if timeout is _timeout_default else _limit(timeout)
         cdef double deadline = 0
         cdef Py_ssize_t n
+        _int(flags)
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
             while True:
@@ -774,7 +786,7 @@ cdef class SocketBase:
             if _interrupted_or_fail(errno):
                 return -1
 
-    def sendall(self, data, int flags=0, /):
+    def sendall(self, data, Py_ssize_t flags=0, /):
         """Send all of *data*, waiting for room as often as needed. The time limit is for the whole call.
 
         After an error nobody can tell how much was sent.
@@ -784,6 +796,7 @@ cdef class SocketBase:
         cdef double deadline = 0
         cdef Py_ssize_t sent = 0
         cdef Py_ssize_t n
+        _int(flags)
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
             if view.len == 0 and self._type == SOCK_STREAM and self._fd >= 0:
@@ -816,7 +829,7 @@ cdef class SocketBase:
         cdef Py_ssize_t n
         cdef int flags = 0
         if len(args) == 2:
-            flags = args[0]
+            flags = _int(args[0])
         elif len(args) != 1:
             raise TypeError(f"sendto() takes 2 or 3 arguments ({len(args) + 1} given)")
         to = args[len(args) - 1]
@@ -840,10 +853,11 @@ cdef class SocketBase:
         finally:
             PyBuffer_Release(&view)
 
-    def sendmsg(self, buffers, ancdata=(), int flags=0, address=None, /):
+    def sendmsg(self, buffers, ancdata=(), Py_ssize_t flags=0, address=None, /):
         """Send what the kernel takes of several *buffers* in one call, with ancillary data; returns how many bytes that was."""
         cdef double deadline = 0
         cdef Py_ssize_t n
+        _int(flags)
         if address is None and not ancdata and isinstance(buffers, (list, tuple)) and 0 < len(buffers) <= STACK_BUFFERS:
             PySys_Audit("socket.sendmsg", "OO", <PyObject*>self, <PyObject*>None)
             while True:
@@ -1024,9 +1038,9 @@ cdef class SocketBase:
                 _fail()
             self._wait(READ, self._timeout, &deadline)
 
-    def shutdown(self, int how, /):
+    def shutdown(self, Py_ssize_t how, /):
         """End one direction of the connection, or both: SHUT_RD, SHUT_WR, SHUT_RDWR. Who waits on that direction is woken."""
-        if c_shutdown(self._fd, how) < 0:
+        if c_shutdown(self._fd, _int(how)) < 0:
             _fail()
         # The kernel tells most waiters itself; for the others, they try again and see.
         if (how == SHUT_RD or how == SHUT_RDWR) and self._reader is not None:
@@ -1065,7 +1079,7 @@ cdef class SocketBase:
         """``setsockopt(level, optname, value)``, or ``(level, optname, None, optlen)``; see setsockopt(2) for the options."""
         cdef int number, layer, name
         if len(value) == 1 and PyLong_CheckExact(value[0]) and C_INT_MIN <= value[0] <= C_INT_MAX and self._plain_family():
-            layer, name, number = level, optname, value[0]
+            layer, name, number = _int(level), _int(optname), value[0]
             if c_setsockopt(self._fd, layer, name, &number, sizeof(number)) < 0:
                 _fail()
         else:
@@ -1073,13 +1087,13 @@ cdef class SocketBase:
             if level == SOL_SOCKET and optname == SO_LINGER:
                 self._lingers = True
 
-    def getsockopt(self, int level, int optname, *buflen):
+    def getsockopt(self, Py_ssize_t level, Py_ssize_t optname, *buflen):
         """The value of an option as a number; with *buflen*, as up to that many bytes."""
         cdef int number = 0
         cdef socklen_t length = sizeof(number)
         if buflen or not self._plain_family():
             return self._sock.getsockopt(level, optname, *buflen)
-        if c_getsockopt(self._fd, level, optname, &number, &length) < 0:
+        if c_getsockopt(self._fd, _int(level), _int(optname), &number, &length) < 0:
             _fail()
         return number
 

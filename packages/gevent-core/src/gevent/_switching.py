@@ -4,6 +4,7 @@ Few functions suspend a greenlet, and all of them end in one place: ``loop.switc
 directly on it. Every native thread has one hub at most, made when somebody first waits there. :func:`get_loop` is the hot path:
 a C thread-local on CPython.
 """
+
 import functools
 
 from greenlet import getcurrent, greenlet

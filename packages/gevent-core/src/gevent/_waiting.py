@@ -4,6 +4,7 @@ A :class:`WaitQueue` is a first-in first-out list of parks (see the loop): green
 The parks are the nodes of the list, so that taking one out of the middle, as a kill or a time limit does, costs the same
 however many there are. A lock on top of it is some twenty lines.
 """
+
 from collections import deque
 from time import monotonic
 

@@ -11,6 +11,7 @@ This is the low level that the hub is built on. Most programs never need it; tho
 Which backend is used is decided here and nowhere else: ``libev-cext`` (compiled) on CPython, ``libev-cffi`` on PyPy, or what
 ``GEVENT_LOOP`` (``GEVENT_CORE_CFFI_ONLY``, as in gevent 1.1) asks for. A backend that is asked for and missing is an error.
 """
+
 import importlib
 import os
 import sys

@@ -2,6 +2,7 @@
 
 They live in the lowest layer, so that any module may raise them; :mod:`gevent.hub` shows the same names, as in gevent 1.1.
 """
+
 from greenlet import GreenletExit
 
 __all__ = [

@@ -4,6 +4,7 @@ A Greenlet is started by queueing it; from then on it is in one of the states th
 result, or the exception that ended it, is kept until the object goes, and told to everybody who waits: a
 :class:`~gevent._waiting.WaitQueue` that exists only once somebody does.
 """
+
 import sys
 from heapq import heappop, heappush
 from weakref import ref
@@ -306,7 +307,7 @@ class Greenlet(greenlet):
         self._cancel_start()
         self._state = _RUNNING
         try:
-            run = getattr(self, "_run", None)  # noqa: B009 - by name: a subclass's method comes before the attribute
+            run = getattr(self, "_run", None)
             if run is None:
                 value = None
             elif self._kwargs is None:
@@ -482,7 +483,7 @@ add_plain_type(Greenlet)
 
 
 def _tell_spawned(new):
-    for each in list(_spawn_callbacks):
+    for each in _spawn_callbacks:
         each(new)
 
 

@@ -3,6 +3,7 @@
 Greenlets never switch to one another on their own: who has to wait leaves to the hub, and the hub switches to whoever is ready.
 The hub's parent is the thread's main greenlet; when the loop has nothing left to do, :class:`LoopExit` is raised there.
 """
+
 import gc
 import sys
 

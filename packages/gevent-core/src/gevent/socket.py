@@ -263,6 +263,12 @@ class socket(SocketBase):
         host = address[0]
         if not isinstance(host, (str, bytes, bytearray)) or host in ("", "<broadcast>", b"", b"<broadcast>"):
             return address
+        if isinstance(host, str):
+            try:
+                _socket.inet_pton(self.family, host)
+                return address  # it is numeric already
+            except (OSError, ValueError):
+                pass
         found = getaddrinfo(host, None, self.family)[0][4]
         if len(found) == 4 and found[3] and len(address) < 4:
             return (found[0], address[1], address[2] if len(address) > 2 else 0, found[3])

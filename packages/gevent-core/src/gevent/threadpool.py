@@ -281,8 +281,14 @@ class TaskQueue:
             start_new_thread(_work, (self, worker))
         except RuntimeError:
             with self.lock:
-                self.size -= 1
                 self.coming -= 1
+                left = self.excess > 0  # somebody was told to end meanwhile: then it was this one
+                if left:
+                    self.excess -= 1
+                else:
+                    self.size -= 1
+            if left:
+                self.left()
             raise
 
     def resize(self, size):

@@ -1,11 +1,12 @@
 """Time limits for code that waits.
 
-    >>> import gevent
-    >>> with gevent.Timeout(0.01, False):
-    ...     gevent.sleep(10)
-    >>> gevent.with_timeout(0.01, gevent.sleep, 10, timeout_value="too late")
-    'too late'
+>>> import gevent
+>>> with gevent.Timeout(0.01, False):
+...     gevent.sleep(10)
+>>> gevent.with_timeout(0.01, gevent.sleep, 10, timeout_value="too late")
+'too late'
 """
+
 from greenlet import getcurrent
 
 from gevent._switching import get_loop

@@ -1,4 +1,5 @@
 """Destroy the default hub. arguments: from where, and destroy_loop."""
+
 import gc
 import sys
 
@@ -12,8 +13,8 @@ loop = hub.loop
 
 
 def destroy():
-    hub.destroy(destroy_loop)
-    assert hub.loop is None
+    hub.destroy(destroy_loop)  # noqa: F821 - deleted at the end, after the last call
+    assert hub.loop is None  # noqa: F821
     assert get_hub_if_exists() is None
 
 

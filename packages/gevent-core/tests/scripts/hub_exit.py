@@ -1,4 +1,5 @@
 """sys.exit() elsewhere than in the main greenlet. arguments: where, and the status."""
+
 import os
 import signal
 import sys

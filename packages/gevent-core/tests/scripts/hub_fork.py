@@ -1,4 +1,5 @@
 """fork() by hand and gevent.reinit() in the child."""
+
 import os
 import sys
 import traceback

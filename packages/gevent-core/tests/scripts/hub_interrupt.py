@@ -1,4 +1,5 @@
 """KeyboardInterrupt reaches the main greenlet: while all wait, and while a greenlet computes."""
+
 import os
 import signal
 import sys
@@ -6,6 +7,7 @@ import threading
 
 import gevent
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background leaves it ignored
 gevent.sleep(0)
 threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
@@ -20,7 +22,7 @@ def compute():
         pass
 
 
-sys.stderr = open(os.devnull, "w")  # the report of the greenlet that it hit
+sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - the report of the greenlet that it hit
 job = gevent.spawn(compute)
 try:
     gevent.sleep(20)

@@ -1,4 +1,5 @@
 """Park, wake and end many greenlets twice. arguments: how many. Prints bytes: at the start, twice with all parked, and at the end."""
+
 import contextlib
 import ctypes
 import gc

@@ -22,7 +22,7 @@ that tells the loop. ``ready``, ``run_callback`` and ``Park.wake`` called from a
 the default loop here is an ordinary one that the main thread's hubs share.
 """
 cimport cython
-from cpython.exc cimport PyErr_CheckSignals, PyErr_Fetch
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.pythread cimport (
@@ -36,7 +36,7 @@ from cpython.ref cimport Py_CLEAR, Py_DECREF, Py_INCREF, Py_XDECREF, Py_XINCREF
 from libc.errno cimport EBADF, ECHILD, EINTR, errno
 from libc.math cimport INFINITY
 from libc.stdint cimport uint64_t
-from libc.string cimport memset, strerror
+from libc.string cimport strerror
 
 from gevent._greenlet_api cimport (
     PyGreenlet_GetCurrent,
@@ -452,12 +452,12 @@ cdef void _state_destroy(State* s) noexcept:
 # The object that these hold, the loop's own reference to it gone, may be the last of it.
 
 cdef void _stop_watcher(watcher each) noexcept:
-    keep = each
+    keep = each     # no-cython-lint
     each._stop_now()
 
 
 cdef void _cancel_park(Park park) noexcept:
-    keep = park
+    keep = park     # no-cython-lint
     try:
         park.cancel()
     except BaseException as error:
@@ -985,7 +985,6 @@ cdef class loop:
     cpdef bint forget(self, uint64_t ticket) except -1:
         return self.s is not NULL and _forget(self.s, ticket)
 
-
     # -- waiting
 
     cpdef object switch_out(self):
@@ -1385,9 +1384,9 @@ cdef void _on_park_timer(libev.ev_loop* ptr, void* w, int revents) noexcept:
 
 
 cdef void _on_park_io(libev.ev_loop* ptr, void* w, int revents) noexcept:
+    # The watcher stays started until the greenlet runs. Stopped here, libev would take the descriptor out of the kernel's set at
+    # the next poll and put it back later, two system calls, whenever more greenlets are ready than one batch can run.
     cdef IOPark self = <IOPark>(<libev.ev_io*>w).data
-    cdef State* s = self.loop.s
-    _stop_park_io(s, self)
     if self.state == PARKED:
         self.revents = revents
         self.state = WOKEN
@@ -1823,7 +1822,7 @@ cdef class watcher:
     cdef void _stop_now(self) noexcept:
         """Stop it, whatever its state, and forget the callback. The caller holds a reference."""
         cdef State* s = self.loop.s
-        callback, args = self._callback, self._args     # released last: that may run anything
+        callback, args = self._callback, self._args     # no-cython-lint: released last, since that may run anything
         if s is NULL or s.ptr is NULL:
             return
         self._uncount(s)

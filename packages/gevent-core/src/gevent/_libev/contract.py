@@ -3,9 +3,9 @@
 libev aborts the process, or corrupts it, when it is given a negative descriptor or an unknown signal number. So every argument
 is checked here, once, before either backend hands it on.
 """
-import sys
 
 import _signal  # not signal: that imports enum, for names that nobody here needs
+import sys
 
 #: Stands for the event mask when it is the first of a watcher's arguments.
 EVENTS = type("EVENTS", (), {"__repr__": lambda self: "gevent.core.EVENTS", "__slots__": ()})()

@@ -1,0 +1,124 @@
+"""Print a markdown table from result files: one column of ratios per file.
+
+    python benchmarks/report.py                          the newest complete result of each interpreter
+    python benchmarks/report.py results/A.json B.json    these, in this order
+    python benchmarks/report.py --figures FILE           one file with the figures of both sides
+
+A table starts with the conditions each file was measured under: no ratio without them.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import figures
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def load(path):
+    """Return the result in *path*. Raises ValueError where it is not one of run.py's."""
+    try:
+        result = json.loads(Path(path).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+    if not isinstance(result, dict) or result.get("format") != 1:
+        raise ValueError(f"{path} was not written by this version of run.py")
+    return result
+
+
+def newest():
+    """Return the paths of the newest result of each interpreter in results/."""
+    by_interpreter = {}
+    for path in sorted(RESULTS.glob("*.json")):
+        about = load(path)["sides"]["ours"]
+        by_interpreter[about["implementation"], about["python"].rpartition(".")[0]] = path
+    return list(by_interpreter.values())
+
+
+def key(record):
+    """Return what makes two records the same benchmark."""
+    return record["group"], record["name"], record["against"]
+
+
+def title(result):
+    """Return a short name of a result: interpreter and commit."""
+    about = result["sides"]["ours"]
+    commit = (result["commit"] or "no commit")[:10] + (" (changed)" if result["dirty"] else "")
+    return f"{about['implementation']} {about['python']}, {commit}"
+
+
+def conditions(result):
+    """Return the lines that say under what conditions a result was measured."""
+    machine, ours, upstream = result["machine"], result["sides"]["ours"], result["sides"]["upstream"]
+    yield (
+        f"- {title(result)}: {result['date'][:10]}, {machine['cpu']}, {machine['cores']} cores, {machine['kernel']},"
+        f" load {machine['load_before']} to {machine.get('load_after', '?')}; {result['rounds']} rounds"
+        f"{', quick' if result['quick'] else ''}{', pinned' if result['pinned'] else ''};"
+        f" ours {ours['gevent']} ({ours['how']}, {ours['backend']}), upstream {upstream['gevent']},"
+        f" greenlet {ours['greenlet']}, {ours['libev']}"
+    )
+    for note in result["notes"]:
+        yield f"  - {note}"
+
+
+def markdown(header, rows):
+    """Return the lines of a markdown table, aligned."""
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in [list(header), *rows]) for column in range(len(header))]
+    yield "| " + " | ".join(cell.ljust(width) for cell, width in zip(header, widths)) + " |"
+    yield "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    for row in rows:
+        yield "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
+
+
+def ratio_table(results):
+    """Yield the table that sets several results side by side."""
+    keys = list(dict.fromkeys(key(record) for result in results for record in result["records"]))
+    by_key = [{key(record): record for record in result["records"]} for result in results]
+    rows = []
+    for wanted in keys:
+        record = next(records[wanted] for records in by_key if wanted in records)
+        name = record["name"] if record["against"] == "upstream" else f"{record['name']} / {record['against']}"
+        cells = []
+        for records in by_key:
+            if wanted not in records:
+                cells.append("")
+                continue
+            median, spread = figures.ratio_text(figures.ratios(records[wanted]))
+            cells.append(f"{median} ({spread}) {figures.verdict(records[wanted])}".strip())
+        rows.append([record["group"], name, figures.goal_text(record), *cells])
+    return markdown(["group", "benchmark", "goal", *(title(result) for result in results)], rows)
+
+
+def figure_table(result):
+    """Yield the table of one result with the figures of both sides."""
+    return markdown([*figures.COLUMNS[:-1], "reached"], [list(figures.row(record)) for record in result["records"]])
+
+
+def main(arguments=None):
+    """Print what the command line asks for; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("files", nargs="*", help="result files; default: the newest of each interpreter in results/")
+    parser.add_argument("--figures", action="store_true", help="show the figures of both sides, a table per file")
+    options = parser.parse_args(arguments)
+    try:
+        results = [load(path) for path in options.files or newest()]
+    except (OSError, ValueError) as error:
+        print(f"report.py: {error}", file=sys.stderr)
+        return 2
+    if not results:
+        print("report.py: no results yet; run benchmarks/run.py first", file=sys.stderr)
+        return 2
+    print("Ratio ours/theirs: the median of the rounds and (smallest..largest).\n")
+    for result in results:
+        print("\n".join(conditions(result)))
+    for table in [figure_table(result) for result in results] if options.figures else [ratio_table(results)]:
+        print()
+        print("\n".join(table))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

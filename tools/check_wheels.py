@@ -1,0 +1,83 @@
+"""Check built wheels: that together they make one `gevent/`, and that nothing is in them which does not belong there.
+
+    python tools/check_wheels.py dist/*.whl
+
+- No path is in two wheels.
+- gevent-core, and nobody else, has gevent/__init__.py and gevent/py.typed.
+- Everything lies in gevent/, in the wheel's own *.dist-info, or in *.libs (shared libraries that auditwheel added).
+- No tests, no sources of the compiled modules (.pyx, .pxd, .c, .h), no caches.
+"""
+
+import re
+import sys
+import zipfile
+from pathlib import Path, PurePosixPath
+
+FRONT = ("gevent/__init__.py", "gevent/py.typed")
+UNWANTED_SUFFIXES = (".pyx", ".pxd", ".c", ".h", ".pyc", ".orig", ".rej")
+UNWANTED_FOLDERS = ("tests", "test", "__pycache__", "changes")
+
+
+def distribution(wheel):
+    """``gevent-core`` for ``gevent_core-26.11.0-cp311-....whl``."""
+    return re.sub(r"[-_.]+", "-", Path(wheel).name.split("-")[0]).lower()
+
+
+def problems_of(name, paths):
+    """What is wrong with one wheel of the distribution *name* that holds *paths*."""
+    for path in sorted(paths):
+        parts = PurePosixPath(path).parts
+        if parts[0] != "gevent" and not parts[0].endswith((".dist-info", ".libs")):
+            yield f"{name}: {path} lies outside gevent/"
+        if path.endswith(UNWANTED_SUFFIXES) or any(folder in parts[:-1] for folder in UNWANTED_FOLDERS):
+            yield f"{name}: {path} does not belong in a wheel"
+        if path in FRONT and name != "gevent-core":
+            yield f"{name}: {path} is gevent-core's"
+    if name == "gevent-core":
+        for path in FRONT:
+            if path not in paths:
+                yield f"{name}: {path} is missing"
+
+
+def check(wheels):
+    """``{distribution: set of paths}`` to a list of problems."""
+    problems, owners = [], {}
+    for name, paths in wheels.items():
+        problems += problems_of(name, paths)
+        for path in sorted(paths):
+            if path in owners:
+                problems.append(f"{path} is in {owners[path]} and in {name}")
+            owners[path] = name
+    return problems
+
+
+def read(files):
+    """``{distribution: set of paths}`` of wheel files. ValueError when one distribution comes twice."""
+    wheels = {}
+    for file in files:
+        name = distribution(file)
+        if name in wheels:
+            raise ValueError(f"two wheels of {name}: check one build at a time")
+        with zipfile.ZipFile(file) as archive:
+            wheels[name] = {path for path in archive.namelist() if not path.endswith("/")}
+    return wheels
+
+
+def main(arguments):
+    if not arguments:
+        print(__doc__.strip(), file=sys.stderr)
+        return 2
+    try:
+        wheels = read(arguments)
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        print(f"cannot check: {error}", file=sys.stderr)
+        return 2
+    problems = check(wheels)
+    for name, paths in wheels.items():
+        print(f"{name}: {len(paths)} files")
+    print("\n".join(problems) or "wheels: nothing shared, nothing that does not belong")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
