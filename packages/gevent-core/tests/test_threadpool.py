@@ -17,6 +17,7 @@ from pathlib import Path
 import gevent
 import pytest
 from gevent import threadpool
+from gevent._config import Setting, config
 from gevent.event import AsyncResult, Event
 from gevent.exceptions import BlockingSwitchOutError, InvalidThreadUseError
 from gevent.greenlet import Greenlet
@@ -1258,3 +1259,15 @@ def _have_monkey():
     except ImportError:
         return False
     return True
+
+
+def test_the_hubs_pool_has_the_idle_timeout_of_the_configuration(monkeypatch):
+    hub = get_hub()
+    monkeypatch.setitem(config.settings, "threadpool_idle_task_timeout", Setting("x", "GEVENT_TEST_IDLE", float, 0.25, ""))
+    before = hub._threadpool
+    try:
+        del hub.threadpool
+        assert hub.threadpool.task_queue.idle_timeout == 0.25
+        hub.threadpool.kill()
+    finally:
+        hub.threadpool = before

@@ -587,14 +587,21 @@ def joinall(greenlets, timeout=None, raise_error=False, count=None):
 def _join_in_turn(greenlets):
     """Join one after the other: most have ended by the time it is their turn. Returns them as they ended."""
     in_order = True
+    waited = False
     last = 0
     for each in greenlets:
-        each.join()
+        if each._state < _DONE:
+            each._wait(None)
+            waited = True
         if each._ended < last:
             in_order = False
         last = each._ended
     if not in_order:
         greenlets.sort(key=_when_ended)
+    if greenlets and not waited:
+        loop = get_loop()
+        if getcurrent() is not loop.hub:
+            loop.yield_now()  # their links may be queued still; whoever waited came behind them
     return greenlets
 
 

@@ -354,6 +354,9 @@ class Hub(greenlet):
         """The pool of native threads for blocking calls; made on first use, can be set and deleted."""
         if self._threadpool is None:
             self._threadpool = self._setting("threadpool")(self.threadpool_size, hub=self)
+            set_idle_timeout = getattr(self._threadpool, "_set_idle_timeout", None)
+            if set_idle_timeout is not None:
+                set_idle_timeout(config.threadpool_idle_task_timeout)
         return self._threadpool
 
     @threadpool.setter

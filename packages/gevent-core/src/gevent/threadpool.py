@@ -413,6 +413,10 @@ def _trace_as_other_threads():
         sys.setprofile(profile)
 
 
+def _check_idle_timeout(seconds):
+    return -1 if seconds is None or seconds < 0 else min(seconds, TIMEOUT_MAX)
+
+
 class ThreadPool(GroupMappingMixin):
     """Up to *maxsize* native threads that make calls for the greenlets of *hub*, by default the calling thread's.
 
@@ -433,7 +437,7 @@ class ThreadPool(GroupMappingMixin):
 
     def __init__(self, maxsize, hub=None, idle_task_timeout=-1):
         self._maxsize = _check_number("maxsize", maxsize)
-        self._idle_timeout = -1 if idle_task_timeout is None or idle_task_timeout < 0 else min(idle_task_timeout, TIMEOUT_MAX)
+        self._idle_timeout = _check_idle_timeout(idle_task_timeout)
         self.hub = get_hub() if hub is None else hub
         #: The process it works in.
         self.pid = os.getpid()
@@ -446,6 +450,10 @@ class ThreadPool(GroupMappingMixin):
         #: Tells us when somebody calls the loop's own reinit() in a forked child.
         self.fork_watcher = self._loop.fork(ref=False)
         self.fork_watcher.start(partial(_tell_of_fork, ref(self)))
+
+    def _set_idle_timeout(self, seconds):
+        """What *idle_task_timeout* does, for the hub: a class of the user's may have gevent 1.1's signature."""
+        self._idle_timeout = self.task_queue.idle_timeout = _check_idle_timeout(seconds)
 
     def __repr__(self):
         return (

@@ -1207,6 +1207,10 @@ cdef class loop:
             raise MemoryError("no memory for a lock")
         # Another thread may have held the lock while we forked, and it is not here to let go of it. The old one is left as it is.
         s.lock = lock
+        # That thread may also have been between its two steps.
+        s.posted_end = &s.posted
+        while s.posted_end[0] is not NULL:
+            s.posted_end = &s.posted_end[0].next
         s.thread = libev.gevent_thread_ident()
         armed = s.armed
         if s.wakeup_fds[0] >= 0:        # the pipe is the parent's too
