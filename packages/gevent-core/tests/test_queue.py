@@ -615,6 +615,18 @@ def test_join_workers():
     gevent.joinall(workers)
 
 
+def test_killed_joiners_leave_nothing():
+    def parks():
+        gc.collect()
+        return sum(type(each).__name__ == "Park" for each in gc.get_objects())
+
+    queue = Queue(items=[1])
+    before = parks()
+    gevent.killall([waiting(queue.join) for _ in range(10)])
+    assert queue.join(timeout=0) is False
+    assert parks() == before
+
+
 def test_unfinished_tasks_can_be_set():
     queue = Queue(items=[1])
     job = waiting(queue.join)
@@ -746,6 +758,22 @@ def test_channel_put_nowait():
         with pytest.raises((Full, Empty)):
             call()
     assert channel.balance == 0
+
+
+def test_channel_getters_have_claims():
+    """Who asks later does not get the item of a getter that was called and has not run."""
+    channel = Channel()
+    job = waiting(channel.get)
+    channel.put_nowait(1)
+    with pytest.raises(Empty):
+        channel.get(timeout=0)
+    assert job.get() == 1
+    first, log = waiting(channel.get), []
+    channel.put_nowait("a")
+    second = gevent.spawn(channel.put, "b")
+    log.append(channel.get())
+    gevent.joinall([first, second])
+    assert (first.value, log) == ("a", ["b"])
 
 
 def test_channel_deposit_survives_its_getter():

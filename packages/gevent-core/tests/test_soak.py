@@ -160,8 +160,7 @@ def test_random_kills(seed):
     assert sorted(soak.tokens.get_nowait() for _ in range(TOKENS)) == list(range(TOKENS))
     assert soak.tokens.empty()
     assert soak.channel.balance == 0
-    # What came out of the narrow queue went in, once; what went in for certain came out, is still in there, or was on its way
-    # to a taker that was killed between having it and writing it down (it had it: nobody else may).
+    # What came out of the narrow queue went in, once; what went in for certain came out or is still there.
     left = [soak.narrow.get_nowait() for _ in range(soak.narrow.qsize())]
     assert len(set(soak.received + left)) == len(soak.received + left)
     assert {number for number, certain in enumerate(soak.offered) if certain} <= set(soak.received + left)

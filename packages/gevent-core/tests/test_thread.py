@@ -94,8 +94,12 @@ def test_lock_at_fork():
     """What threading and logging call in a forked child."""
     lock = allocate_lock()
     lock.acquire()
+    job = gevent.spawn(lock.acquire)
+    gevent.sleep(0)
     lock._at_fork_reinit()
     assert not lock.locked()
+    assert job.get() is True
+    lock._at_fork_reinit()
     assert lock.acquire(blocking=False) is True
     lock.release()
     with pytest.raises(RuntimeError):

@@ -145,17 +145,17 @@ class SocketBase:
         """:attr:`timeout`."""
         return self._timeout
 
-    def settimeout(self, value, /):
-        """Let each call wait for at most *value* seconds, or without limit (None); with 0 none ever waits.
+    def settimeout(self, howlong):
+        """Let each call wait for at most *howlong* seconds, or without limit (None); with 0 none ever waits.
 
         A call over its limit raises :class:`timeout`. ValueError for negative numbers and NaN, OSError for a closed socket.
         """
-        timeout = _limit(value)
+        timeout = _limit(howlong)
         if self.fileno() < 0:
             raise OSError(EBADF, os.strerror(EBADF))
         self._timeout = timeout
 
-    def setblocking(self, flag, /):
+    def setblocking(self, flag):
         """``settimeout(None)`` if *flag* is true, else ``settimeout(0.0)``."""
         self.settimeout(None if flag else 0.0)
 
@@ -260,7 +260,7 @@ class SocketBase:
                     raise
             deadline = self._wait(_WRITE, limit, deadline)
 
-    def sendall(self, data, flags=0, /):
+    def sendall(self, data, flags=0):
         """Send all of *data*, waiting for room as often as needed. The time limit is for the whole call.
 
         After an error nobody can tell how much was sent.
@@ -296,7 +296,7 @@ class SocketBase:
             return self._sock.sendto(data, flags, address)
         return self._until_ready(_WRITE, self._sock.sendto, data, flags, address)
 
-    def sendmsg(self, buffers, ancdata=(), flags=0, address=None, /):
+    def sendmsg(self, buffers, ancdata=(), flags=0, address=None):
         """Send what the kernel takes of several *buffers* in one call, with ancillary data; returns how many bytes that was."""
         args = [list(buffers), list(ancdata), flags]
         if address is not None:
@@ -356,7 +356,7 @@ class SocketBase:
                 return ENOTCONN if ready.poll(0) else EINPROGRESS
         return 0
 
-    def connect(self, address, /):
+    def connect(self, address):
         """Connect to *address*. A host name is looked up first, without blocking other greenlets.
 
         Raises :class:`timeout` after :attr:`timeout` seconds, OSError if it fails, gaierror if the name is not found.
@@ -367,7 +367,7 @@ class SocketBase:
         if number:
             raise OSError(number, os.strerror(number))
 
-    def connect_ex(self, address, /):
+    def connect_ex(self, address):
         """As :meth:`connect`, but returns an errno, 0 for success, EAGAIN after :attr:`timeout`. A gaierror is raised still."""
         number = self._connect(address)
         return EAGAIN if number == _TIMED_OUT else number
@@ -406,7 +406,7 @@ class SocketBase:
                 raise BlockingIOError(EAGAIN, os.strerror(EAGAIN))
             deadline = self._wait(_READ, self._timeout, deadline)
 
-    def shutdown(self, how, /):
+    def shutdown(self, how):
         """End one direction of the connection, or both: SHUT_RD, SHUT_WR, SHUT_RDWR. Who waits on that direction is woken."""
         self._sock.shutdown(how)
         # The kernel tells most waiters itself; for the others, they try again and see.

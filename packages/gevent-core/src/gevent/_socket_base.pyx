@@ -12,8 +12,9 @@ docs/decisions/0010-gil-around-short-system-calls.md has the figures.
 
 *Receiving* goes into a buffer of the native thread's own, and from there into a bytes object of the right size.
 
-*Waiting first.* After a read that returned less than was asked for, the next read most often finds nothing. A saturating counter
-per socket learns whether that is so, and then recv() waits before it asks the kernel; it asks at once again now and then.
+*Waiting first.* A read right after another one often finds nothing: most often if that one returned less than was asked for, but also
+where messages are as long as what is asked for. Two saturating counters per socket learn how it is, after short reads and after full
+ones. Where it keeps finding nothing, recv() waits before it asks the kernel; it asks at once again now and then.
 
 *Cold calls* (bind, unusual address families, ancillary data, ...) go to a native socket object over the same descriptor, made when it
 is first needed. ``_socket_base.py`` is the same class in Python, for PyPy and for GEVENT_PURE_PYTHON.
@@ -59,6 +60,27 @@ cdef extern from *:
     #define GEVENT_SCRATCH 65536
     static __thread char gevent_scratch_bytes[GEVENT_SCRATCH];
     static char *gevent_scratch(void) { return gevent_scratch_bytes; }
+
+    /* For more than fits there: straight into a bytes object, without the GIL, cut to size after. None if recv() fails. */
+    static PyObject *gevent_recv_long(int fd, Py_ssize_t size, int flags) {
+        PyObject *bytes = PyBytes_FromStringAndSize(NULL, size);
+        Py_ssize_t n;
+        int number;
+        if (bytes == NULL)
+            return NULL;
+        Py_BEGIN_ALLOW_THREADS
+        n = recv(fd, PyBytes_AS_STRING(bytes), (size_t)size, flags);
+        number = errno;
+        Py_END_ALLOW_THREADS
+        if (n < 0) {
+            Py_DECREF(bytes);
+            errno = number;
+            Py_RETURN_NONE;
+        }
+        if (n < size)
+            _PyBytes_Resize(&bytes, n);
+        return bytes;
+    }
 
     static int gevent_set_nonblocking(int fd) {
         int on = 1;
@@ -175,6 +197,7 @@ cdef extern from *:
     size_t PATH_OFFSET "offsetof(struct sockaddr_un, sun_path)"
 
     char* gevent_scratch() nogil
+    object gevent_recv_long(int, Py_ssize_t, int)
     int gevent_set_nonblocking(int) nogil
     int gevent_socket(int, int, int) nogil
     int gevent_accept(int, void*, socklen_t*) nogil
@@ -390,8 +413,8 @@ cdef class SocketBase:
     cdef bint _unref
     cdef bint _lingers              # SO_LINGER was set: close() may take its time
     cdef bint _short                # the last read returned less than was asked for
-    cdef int _misses                # how often, of late, a read right after a short one found nothing
-    cdef int _waited_first          # how often in a row
+    cdef unsigned char _misses[2]   # how often, of late, the next read found nothing: after a full one, and after a short one
+    cdef unsigned char _waited_first    # how often in a row
     cdef IOPark _reader
     cdef IOPark _writer
     cdef object _native
@@ -518,18 +541,18 @@ cdef class SocketBase:
         """:attr:`timeout`."""
         return None if self._timeout < 0 else self._timeout
 
-    def settimeout(self, value, /):
-        """Let each call wait for at most *value* seconds, or without limit (None); with 0 none ever waits.
+    def settimeout(self, howlong):
+        """Let each call wait for at most *howlong* seconds, or without limit (None); with 0 none ever waits.
 
         A call over its limit raises :class:`timeout`. ValueError for negative numbers and NaN, OSError for a closed socket.
         """
-        cdef double timeout = _limit(value)
+        cdef double timeout = _limit(howlong)
         if self._fd < 0:
             (&errno)[0] = EBADF
             _fail()
         self._timeout = timeout
 
-    def setblocking(self, flag, /):
+    def setblocking(self, flag):
         """``settimeout(None)`` if *flag* is true, else ``settimeout(0.0)``."""
         self.settimeout(None if flag else 0.0)
 
@@ -613,17 +636,14 @@ cdef class SocketBase:
                 if n >= 0:
                     return PyBytes_FromStringAndSize(target, n)
             else:
-                result = PyBytes_FromStringAndSize(NULL, size)
-                target = PyBytes_AS_STRING(result)
-                with nogil:
-                    n = c_recv(fd, target, size, flags)
-                if n >= 0:
-                    return result if n == size else result[:n]
+                result = gevent_recv_long(fd, size, flags)
+                if result is not None:
+                    return result
             if _interrupted_or_fail(errno):
                 return None
 
     cdef inline bint _should_wait_first(self, double timeout) except -1:
-        if not self._short or self._misses < SURE or timeout == 0 or self._unref or self._reader is None:
+        if self._misses[self._short] < SURE or timeout == 0 or self._unref or self._reader is None:
             return False
         if PyGreenlet_GetCurrent() is self._reader.loop._hub:       # where a read that finds something is fine, and no wait is
             return False
@@ -635,11 +655,10 @@ cdef class SocketBase:
 
     cdef inline void _learn(self, bint found) noexcept:
         """A read without a wait found something, or nothing."""
-        if self._short:
-            if found:
-                self._misses = 0
-            elif self._misses < SURE:
-                self._misses += 1
+        if found:
+            self._misses[self._short] = 0
+        elif self._misses[self._short] < SURE:
+            self._misses[self._short] += 1
 
     def recv(self, Py_ssize_t bufsize, Py_ssize_t flags=0, /):
         """Up to *bufsize* bytes that came in, waiting for the first; b"" once the other side has ended.
@@ -786,7 +805,7 @@ cdef class SocketBase:
             if _interrupted_or_fail(errno):
                 return -1
 
-    def sendall(self, data, Py_ssize_t flags=0, /):
+    def sendall(self, data, Py_ssize_t flags=0):
         """Send all of *data*, waiting for room as often as needed. The time limit is for the whole call.
 
         After an error nobody can tell how much was sent.
@@ -853,7 +872,7 @@ cdef class SocketBase:
         finally:
             PyBuffer_Release(&view)
 
-    def sendmsg(self, buffers, ancdata=(), Py_ssize_t flags=0, address=None, /):
+    def sendmsg(self, buffers, ancdata=(), Py_ssize_t flags=0, address=None):
         """Send what the kernel takes of several *buffers* in one call, with ancillary data; returns how many bytes that was."""
         cdef double deadline = 0
         cdef Py_ssize_t n
@@ -972,7 +991,7 @@ cdef class SocketBase:
             return ENOTCONN if gevent_writable_now(self._fd) else EINPROGRESS
         return 0
 
-    def connect(self, address, /):
+    def connect(self, address):
         """Connect to *address*. A host name is looked up first, without blocking other greenlets.
 
         Raises :class:`timeout` after :attr:`timeout` seconds, OSError if it fails, gaierror if the name is not found.
@@ -983,7 +1002,7 @@ cdef class SocketBase:
         if number:
             raise OSError(number, os.strerror(number))
 
-    def connect_ex(self, address, /):
+    def connect_ex(self, address):
         """As :meth:`connect`, but returns an errno, 0 for success, EAGAIN after :attr:`timeout`. A gaierror is raised still."""
         cdef int number = self._connect(address)
         return EAGAIN if number == TIMED_OUT else number
@@ -1038,7 +1057,7 @@ cdef class SocketBase:
                 _fail()
             self._wait(READ, self._timeout, &deadline)
 
-    def shutdown(self, Py_ssize_t how, /):
+    def shutdown(self, Py_ssize_t how):
         """End one direction of the connection, or both: SHUT_RD, SHUT_WR, SHUT_RDWR. Who waits on that direction is woken."""
         if c_shutdown(self._fd, _int(how)) < 0:
             _fail()

@@ -120,6 +120,9 @@ class Event(_Linkable):
         # Looks again after the timeout: set in the same moment counts.
         return self._wait(timeout) or self._flag
 
+    def _at_fork_reinit(self):
+        """Nothing: ``threading`` calls this in a forked child, where the greenlets that wait still do."""
+
     def __repr__(self):
         return f"<{type(self).__name__} at {id(self):#x} {'set' if self._flag else 'clear'}{self._count()}>"
 

@@ -17,12 +17,10 @@ cdef class Line(WaitQueue):
 
     cpdef append(self, Park park)
     cpdef remove(self, Park park)
-    @cython.locals(before=Park, after=Park)
-    cdef replace(self, Park park, Park new)
     @cython.locals(park=Park, after=Park)
     cpdef call(self)
     cpdef call_many(self, Py_ssize_t count)
-    @cython.locals(park=Park, new=Park, loop=Loop, free=bint, called=bint)
+    @cython.locals(park=Park, loop=Loop, free=bint, called=bint)
     cpdef bint wait_for(self, Contended owner, object token, object timeout) except -1
 
 

@@ -10,8 +10,8 @@ it was called calls the next in its stead. So there are always as many on their 
 wake-up is lost, whatever is killed or times out.
 
 Anything can be released at any time: between any two steps, where objects are made or dropped, the garbage collector may call
-somebody's ``__del__``, and that may call ``release()``. So the object that waits, the park, is made first; after that, between the
-last look at the counter and the wait, nothing is made or dropped.
+somebody's ``__del__``, and that may call ``release()``. So the object that waits, the park, is made first and used for every wait;
+between the last look at the counter and the wait nothing is made or dropped.
 """
 
 from _thread import TIMEOUT_MAX
@@ -56,31 +56,18 @@ class Line(WaitQueue):
             self.first = park.next
         WaitQueue.remove(self, park)
 
-    def replace(self, park, new):
-        """Put *new* into the place of *park*."""
-        before, after = park.prev, park.next
-        park.prev = park.next = park.queue = None
-        new.prev, new.next, new.queue = before, after, self
-        if before is None:
-            self.head = new
-        else:
-            before.next = new
-        if after is None:
-            self.tail = new
-        else:
-            after.prev = new
-        self.first = self.head
-
     def call(self):
         """Wake the first who was not called yet, and call the links before it, which take nothing."""
         park = self.first
         while park is not None:
-            after = park.next
             if park.callback is not None:
                 self.remove(park)
                 if park.wake():
                     self._note_called(park)
-            elif park.queue is self:
+                park = self.first  # anew: that made objects, and so may have run a __del__ that called others
+                continue
+            after = park.next
+            if park.queue is self:
                 park.queue = _CALLED
                 if park.wake():
                     self.first = after
@@ -115,10 +102,8 @@ class Line(WaitQueue):
                     timeout = deadline - monotonic()
                     if timeout <= 0:
                         break
-                new = get_loop().park(token)
-                self.replace(park, new)
-                park = new
-                free = owner._free(self, token, True)
+                park.queue = self  # can be called again
+                self.first = self.head
         except BaseException:
             called = park.queue is not self
             self.remove(park)
@@ -400,9 +385,10 @@ class RLock:
         return self._count if self._owner is getcurrent() else 0
 
     def _at_fork_reinit(self):
-        self._block = Semaphore(1)
+        """Make it free. ``threading`` and ``logging`` call this in a forked child, where the thread that had it is gone."""
         self._owner = None
         self._count = 0
+        self._block.counter = 1
 
     def __repr__(self):
         state = "locked" if self._count else "unlocked"

@@ -21,7 +21,9 @@ cdef Py_ssize_t _limit(object maxsize) except -1
 
 
 cdef class SimpleQueue(Contended):
-    cdef public object queue
+    cdef object _items
+    cdef object _append
+    cdef object _popleft
     cdef Line _getters
     cdef Line _putters
     cdef Py_ssize_t _maxsize
@@ -41,7 +43,7 @@ cdef class SimpleQueue(Contended):
     @cython.locals(offer=_Offer)
     cdef bint _free(self, Line line, object token, bint called) except -1
     cdef _store(self, object item)
-    @cython.locals(offer=_Offer, stored=bint)
+    @cython.locals(offer=_Offer)
     cdef _put_waiting(self, object item, bint block, object timeout)
     cdef _overfill(self, object item)
     cdef _call_putter(self)

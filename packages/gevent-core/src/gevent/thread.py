@@ -62,9 +62,8 @@ class LockType(BoundedSemaphore):
         return BoundedSemaphore.acquire(self, blocking, timeout)
 
     def _at_fork_reinit(self):
-        """Make it as new. ``threading`` and ``logging`` call this in a forked child, where the greenlet that had it may be gone."""
-        self._line = None
-        self._counter = self._initial_value
+        """Make it free. ``threading`` and ``logging`` call this in a forked child, where the thread that had it is gone."""
+        self.counter = self._initial_value
 
     def __repr__(self):
         kind = f"{type(self).__module__}.{type(self).__qualname__}"
