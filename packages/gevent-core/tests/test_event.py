@@ -586,7 +586,7 @@ def test_many_waiters():
     gc.collect()
     before = sys.getallocatedblocks() if hasattr(sys, "getallocatedblocks") else None
 
-    def wait(number):
+    def wait(number, log=log):
         event.wait()
         log.append(number)
 

@@ -99,10 +99,8 @@ def _warn_of_zero():
 class SimpleQueue(Contended):
     """SimpleQueue(maxsize=None, items=())
 
-    A queue for items in the order in which they were put. At most *maxsize* wait to be got, any number if that is None or negative;
-    :meth:`put` waits for room. It starts with *items*, which may be more.
-
-    The standard library's of that name without a bound has no more methods than ``put``, ``get``, ``empty``, ``qsize``.
+    A queue that gives its items in the order in which they were put. At most *maxsize* wait to be got, any number if that is None or
+    negative; :meth:`put` waits for room. It starts with *items*, which may be more. It has the methods of :class:`queue.SimpleQueue`.
 
     Subclasses may override ``_init(maxsize, items)``, called with no *items* when there are none, ``_put(item)``, ``_get()`` and
     ``_peek()``. They must not wait.
