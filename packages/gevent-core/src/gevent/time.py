@@ -1,0 +1,30 @@
+"""The module :mod:`time`, where :func:`sleep` lets other greenlets run.
+
+    >>> from gevent import time
+    >>> before = time.monotonic()
+    >>> time.sleep(0.001)
+    >>> time.monotonic() - before >= 0.001
+    True
+
+Importing this patches nothing; gevent-monkey puts :func:`sleep` in place of the standard library's.
+
+.. versionadded:: 26.11.0
+"""
+
+import time as _time
+
+from gevent._switching import sleep
+
+__implements__ = ["sleep"]
+__all__ = ["sleep"]
+__imports__ = [name for name in dir(_time) if not name.startswith("_") and name != "sleep"]
+
+
+def __getattr__(name):
+    if name in __imports__:
+        return getattr(_time, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *__imports__])

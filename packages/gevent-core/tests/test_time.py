@@ -1,0 +1,30 @@
+"""gevent.time: the module time with another sleep."""
+
+import time
+
+import gevent
+import pytest
+from gevent import time as green
+
+
+def test_names():
+    assert (green.__all__, green.__implements__) == (["sleep"], ["sleep"])
+    assert green.sleep is gevent.sleep
+    assert "sleep" not in green.__imports__
+    assert {"monotonic", "time", "strftime", "struct_time"} <= set(green.__imports__) <= set(dir(green))
+    assert [name for name in green.__imports__ if getattr(green, name) is not getattr(time, name)] == []
+    with pytest.raises(AttributeError, match="no_such_name"):
+        green.no_such_name  # noqa: B018
+
+
+def test_sleep():
+    order = []
+
+    def run(name, seconds):
+        green.sleep(seconds)
+        order.append(name)
+
+    before = green.monotonic()
+    gevent.joinall([gevent.spawn(run, "slow", 0.01), gevent.spawn(run, "quick", 0.001), gevent.spawn(run, "now", 0)])
+    assert order == ["now", "quick", "slow"]
+    assert green.monotonic() - before >= 0.01
