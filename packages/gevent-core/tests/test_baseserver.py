@@ -1,4 +1,5 @@
 """BaseServer: addresses, what handlers run in, when nothing is accepted, errors, start and stop. Over sockets see test_server.py."""
+
 import errno
 import gc
 import re
@@ -133,7 +134,24 @@ def test_a_port_alone_is_every_interface(port):
 
 
 @pytest.mark.parametrize(
-    "address", ["nope", "host:", "host:port", "", ":", "/tmp/path", "[::1]", "::1:80", "[localhost]:80", "h:-1", "h:65536", "h: 80", 65536, -1, ()]
+    "address",
+    [
+        "nope",
+        "host:",
+        "host:port",
+        "",
+        ":",
+        "/tmp/path",
+        "[::1]",
+        "::1:80",
+        "[localhost]:80",
+        "h:-1",
+        "h:65536",
+        "h: 80",
+        65536,
+        -1,
+        (),
+    ],
 )
 def test_parse_address_refuses_with_the_value(address):
     """SRV-05: ValueError that shows what was given."""
@@ -149,7 +167,14 @@ def test_parse_address_refuses_other_types(address):
 
 
 def test_address_pieces():
-    assert [is_ipv6(each) for each in ("::1", "fe80::1%lo", "127.0.0.1", "name", "", None)] == [True, True, False, False, False, False]
+    assert [is_ipv6(each) for each in ("::1", "fe80::1%lo", "127.0.0.1", "name", "", None)] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
     assert [family_of(each) for each in ("::1", "127.0.0.1", "name")] == [INET6, INET, INET]
     assert [format_address(each) for each in (("::1", 80, 0, 0), ("h", 80), "path", b"\0x", None)] == [
         "[::1]:80",
@@ -364,6 +389,27 @@ def test_stop_while_the_pool_is_full(serving):
     gate.set()
     turns()
     assert server.closed_args == [("a",)]
+    server._go_on()  # not even if somebody tried
+    assert server._watcher is None
+
+
+def test_a_full_pool_does_not_keep_a_stopped_server():
+    """SRV-02: a pool that others use too, and that stays full, has forgotten the server."""
+    gate = gevent.pool.Event()
+    pool = Pool(1)
+    job = pool.spawn(gate.wait)
+    server = LineServer(ignore, spawn=pool)
+    server.start()
+    server.send("a")
+    turns()
+    assert server.full()
+    server.close()
+    alive = weakref.ref(server)
+    del server
+    gc.collect()
+    assert alive() is None
+    gate.set()
+    job.join()
 
 
 def test_max_accept(serving):
@@ -378,11 +424,11 @@ def test_max_accept(serving):
     assert BaseServer.max_accept == 100
 
 
-def test_handler_in_the_hub_may_stop_the_server(serving):
+def test_handler_in_the_hub_may_stop_the_server(serving, errors):
     server = serving(lambda letter: server.close(), spawn=None)
     server.send("abc")
     turns()
-    assert (server.closed_args, server.started) == ([("a",)], False)
+    assert (server.closed_args, server.started, errors) == ([("a",)], False, [])
 
 
 # ---- Errors ----------------------------------------------------------------------------------------------------------------------
@@ -411,6 +457,9 @@ def test_errors_are_backed_off_from(serving, errors):
         while len(seen) < 2:
             gevent.sleep(0.001)
         assert delays[5:] == [0.001]
+        server.delay = 0.004
+        server._do_read()  # nothing there, but no error either
+        assert server.delay == 0.001
         assert seen == ["a", "b"]
     assert [each[1] for each in errors[:5]] == [each[1] for each in expected]
     assert {each[0] for each in errors} == {server}

@@ -1,13 +1,19 @@
 """gevent.socket: what sockets do when all goes well. Errors, closing and killing are in test_socket_errors.py."""
+
 import array
 import contextlib
 import copy
 import ctypes
 import errno
 import gc
+import importlib
+import importlib.util
+import inspect
 import io
 import os
+import pathlib
 import pickle
+import re
 import socket as stdlib
 import struct
 import sys
@@ -202,6 +208,33 @@ def test_class_has_everything_of_the_standard_one():
     assert [name for name in public if not hasattr(socket.socket, name)] == []
 
 
+def test_both_bases_are_alike():
+    """The compiled base class and its twin in Python have the same names, and take the same arguments."""
+    source = pathlib.Path(socket.__file__).with_name("_socket_base.py")
+    spec = importlib.util.spec_from_file_location("gevent_socket_base_in_python", source)
+    twin = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(twin)
+    mine = importlib.import_module("gevent._socket_base")
+    names = {
+        module: {name for name in dir(module.SocketBase) if not name.startswith("__") and not name.endswith("_cython__")}
+        for module in (mine, twin)
+    }
+    # What only one of them has is private to it.
+    differing = names[mine] ^ names[twin]
+    assert sorted(name for name in differing if not name.startswith("_")) == []
+    used = re.findall(r"self\.(_[a-z_]+)", pathlib.Path(socket.__file__).read_text())
+    own = {name for name in dir(socket.socket) if name not in dir(mine.SocketBase)}
+    assert sorted(set(used) - own - names[twin] - {"_receive_by"}) == []
+    assert sorted(set(used) - own - names[mine] - {"_receive_by"}) == []
+    for name in sorted(names[mine] & names[twin]):
+        functions = [vars(module.SocketBase).get(name) for module in (mine, twin)]
+        if all(map(callable, functions)) and name not in ("__init__", "__new__"):
+            parameters = [
+                [(each.name, each.kind) for each in inspect.signature(function).parameters.values()] for function in functions
+            ]
+            assert parameters[0] == parameters[1], name
+
+
 def test_new_socket(closing):
     sock = closing(socket.socket())
     plain = closing(stdlib.socket())
@@ -269,7 +302,9 @@ def test_repr_as_the_standard_one(tcp):
     sock = tcp[0]
     plain = stdlib.socket(sock.family, sock.type, sock.proto, os.dup(sock.fileno()))
     try:
-        expected = repr(plain).replace("<socket.socket", "<gevent.socket.socket").replace(f"fd={plain.fileno()}", f"fd={sock.fileno()}")
+        expected = (
+            repr(plain).replace("<socket.socket", "<gevent.socket.socket").replace(f"fd={plain.fileno()}", f"fd={sock.fileno()}")
+        )
     finally:
         plain.close()
     assert repr(sock) == expected
@@ -374,7 +409,19 @@ def test_no_reference_cycle(pair):
         (lambda here, there: (fill(there), there.sendmsg([b"x"])), lambda here, there: drain(here)),
         (lambda here, there: (fill(there), there.sendmsg([b"x"] * 40)), lambda here, there: drain(here)),
     ],
-    ids=["recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "makefile", "send", "sendall", "sendmsg", "sendmsg40"],
+    ids=[
+        "recv",
+        "recv_into",
+        "recvfrom",
+        "recvfrom_into",
+        "recvmsg",
+        "recvmsg_into",
+        "makefile",
+        "send",
+        "sendall",
+        "sendmsg",
+        "sendmsg40",
+    ],
 )
 def test_only_the_greenlet_blocks(pair, wait_and_wake):
     """SOK-01: while one greenlet waits in a call, others run; it goes on when it can."""
@@ -622,7 +669,7 @@ def test_time_limit(pair, name):
     fill(here)
     here.settimeout(0.02)
     started = time.monotonic()
-    with pytest.raises(socket.timeout, match="^timed out$") as caught:
+    with pytest.raises(socket.timeout, match=r"^timed out$") as caught:
         TIMED[name](here)
     assert time.monotonic() - started >= 0.02
     assert caught.type is socket.timeout
@@ -673,6 +720,9 @@ def test_send_takes_a_timeout(pair):
         here.send(b"x", 0, 0.01)
     with pytest.raises(BlockingIOError):
         here.send(b"x", timeout=0)
+    for call in (here.send, here.sendall):
+        with pytest.raises(BlockingIOError):
+            call(b"x", socket.MSG_DONTWAIT)
     with pytest.raises(ValueError, match="out of range"):
         here.send(b"x", timeout=-1)
     here.settimeout(0.01)
@@ -778,7 +828,9 @@ def test_buffer_cannot_be_resized_while_it_is_sent(pair):
 
 
 @pytest.mark.parametrize(
-    ("family", "host"), [(socket.AF_INET, "127.0.0.1"), pytest.param(socket.AF_INET6, "::1", marks=needs_ipv6)], ids=["IPv4", "IPv6"]
+    ("family", "host"),
+    [(socket.AF_INET, "127.0.0.1"), pytest.param(socket.AF_INET6, "::1", marks=needs_ipv6)],
+    ids=["IPv4", "IPv6"],
 )
 def test_datagrams(closing, family, host):
     """SOK-01: sendto and recvfrom with numeric addresses; what is longer than asked for is cut off."""
@@ -905,7 +957,11 @@ def test_messages(pair):
     assert there.recvmsg_into([first, second])[0] == 10
     assert (first, second) == (b"abc", b"defgh00")
     assert there.recvmsg_into(iter([first]))[0] == 3
-    assert there.recvmsg(1000)[0] == b"".join(b"%02d" % number for number in range(40))[5:]
+    drained = there.recvmsg(1000)[0]
+    assert drained == b"".join(b"%02d" % number for number in range(40))[5:]
+    job = waiting(there.recvmsg_into, iter([first]))
+    here.sendall(b"xyz")
+    assert (job.get()[0], first) == (3, b"xyz")
     with pytest.raises(BlockingIOError):
         there.recvmsg(10, 0, socket.MSG_DONTWAIT)
     with pytest.raises(BlockingIOError):
@@ -1147,6 +1203,8 @@ def test_connect_times_out(closing, unresponsive):
     sock.settimeout(0)
     assert sock.connect_ex(unresponsive) == errno.EINPROGRESS
     assert sock.connect_ex(unresponsive) == errno.EALREADY
+    sock.settimeout(0.02)
+    assert sock.connect_ex(unresponsive) == errno.EAGAIN  # it waited for the attempt that was under way
     with pytest.raises(BlockingIOError):
         closing(socket.socket(type=socket.SOCK_STREAM | socket.SOCK_NONBLOCK)).connect(unresponsive)
 
@@ -1236,7 +1294,7 @@ def test_create_connection_errors(listener, resolver):
     if sys.version_info >= (3, 11):
         with pytest.raises(ExceptionGroup) as group:  # noqa: F821
             socket.create_connection(("refused_first", closed), all_errors=True)
-        assert [type(each) for each in group.value.exceptions][0] is ConnectionRefusedError
+        assert type(group.value.exceptions[0]) is ConnectionRefusedError
         assert len(group.value.exceptions) == 2
     else:
         with pytest.raises(OSError):
@@ -1477,8 +1535,11 @@ def test_resolver_functions(resolver):
     assert socket.getfqdn("host") == "host.example"
     assert socket.getfqdn("host.with.dots ") == "host.with.dots"
     assert socket.getfqdn("unknown") == "unknown"
-    assert socket.getfqdn("0.0.0.0") == socket.getfqdn() == socket.getfqdn("") == (
-        socket.gethostname() if "." in socket.gethostname() else f"{socket.gethostname()}.example"
+    assert (
+        socket.getfqdn("0.0.0.0")
+        == socket.getfqdn()
+        == socket.getfqdn("")
+        == (socket.gethostname() if "." in socket.gethostname() else f"{socket.gethostname()}.example")
     )
 
 
@@ -1640,6 +1701,7 @@ def test_sockets_belong_to_their_thread(pair):
     thread.start()
     thread.join()
     assert "native thread" in seen[2]
+    assert repr(there) in seen[2]
 
 
 def test_several_threads_with_sockets_of_their_own():

@@ -1,4 +1,5 @@
 """gevent.socket when something goes wrong: closing, shutting down and killing at every moment, resets, broken pipes, no descriptors."""
+
 import contextlib
 import errno
 import os
@@ -284,16 +285,23 @@ def test_everything_on_an_unconnected_socket_as_the_standard_one(closing):
 
 
 def test_close_in_another_native_thread():
-    """SOK-14: close may be called there; the greenlet that waits is woken in its own thread."""
+    """SOK-14: close may be called there; the greenlet that waits is woken in its own thread, though that sleeps in the loop."""
     here, there = socket.socketpair()
     with here, there:
         job = trying(there.recv, 10)
-        threads = [threading.Thread(target=there.close) for _ in range(2)]
+        waits = threading.Event()
+
+        def close():
+            waits.wait()
+            there.close()
+
+        threads = [threading.Thread(target=close) for _ in range(2)]
         for thread in threads:
             thread.start()
+        get_hub().loop.run_callback(waits.set)  # the last thing before the loop goes to sleep
+        assert job.get().errno == errno.EBADF
         for thread in threads:
             thread.join()
-        assert job.get().errno == errno.EBADF
         assert there.fileno() == -1
         assert here.recv(10) == b""
 
@@ -332,6 +340,17 @@ def test_shutdown_leaves_the_other_direction(pair):
         there.recv(65536)
         gevent.sleep(0)
     assert writer.get() is None
+
+
+def test_shutdown_wakes_whom_the_kernel_does_not(closing):
+    """SOK-13: a writer that waits for room in the other side's queue, which shutting down this side does not make."""
+    here, _there = map(closing, socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM))
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            here.send(b"x", socket.MSG_DONTWAIT)
+    job = trying(here.send, b"x")
+    here.shutdown(socket.SHUT_WR)
+    assert isinstance(job.get(), BrokenPipeError)
 
 
 @needs_linux

@@ -1,4 +1,5 @@
 """Hosts and ports as people write them: what is an address, of which family, and what is none."""
+
 import _socket
 from socket import AF_INET, AF_INET6, has_ipv6
 

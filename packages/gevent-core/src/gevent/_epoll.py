@@ -8,17 +8,37 @@ with one watcher however many descriptors the set has. Another greenlet may take
 
 Every call of ``poll`` or ``control`` that may wait lets other greenlets run, lest a program that polls in a loop keep them from it.
 """
+
 import select as _stdlib
+from operator import index
 from time import monotonic
 
 from greenlet import getcurrent
 
 from gevent._originals import get_original
 from gevent._switching import get_loop
+from gevent.core import current_loop
 
 __all__ = [name for name in ("epoll", "kqueue") if hasattr(_stdlib, name)]
 
 _READ = 1
+
+#: Seconds; the system calls take a C int of milliseconds.
+_LONGEST = 0x7FFFFFFF / 1000
+
+
+def _seconds(timeout):
+    """*timeout* as the standard library takes it: TypeError for no number, ValueError for NaN, OverflowError beyond 24 days."""
+    if not isinstance(timeout, (int, float)):
+        try:
+            timeout = index(timeout)
+        except TypeError:
+            raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}") from None
+    if timeout != timeout:
+        raise ValueError("timeout must be a number of seconds, not NaN")
+    if timeout > _LONGEST:
+        raise OverflowError(f"timeout is too large: {timeout!r} seconds")
+    return float(timeout)
 
 
 class _KernelSet:
@@ -43,8 +63,8 @@ class _KernelSet:
     def close(self):
         """Close it; greenlets that wait for it get a ValueError. It may be closed again."""
         # The loop has to let go of the descriptor before its number can be anybody else's.
-        error = ValueError(f"I/O operation on closed {self._kind} object")
-        here = get_loop() if self._waiting else None
+        error = self._closed_error()
+        here = current_loop()
         while self._waiting:
             park = self._waiting.pop()
             if park.loop is here:
@@ -53,9 +73,12 @@ class _KernelSet:
                 park.loop.run_callback_threadsafe(park.close, error)
         self._native.close()
 
+    def _closed_error(self):
+        return ValueError(f"I/O operation on closed {self._kind} object")
+
     def __enter__(self):
         if self.closed:
-            raise ValueError(f"I/O operation on closed {self._kind} object")
+            raise self._closed_error()
         return self
 
     def __exit__(self, *exc_info):
@@ -79,6 +102,11 @@ class _KernelSet:
             self._waiting.add(park)
             try:
                 park.wait_io(seconds)
+            except OSError:
+                # Closed by another native thread, and the loop saw that before it was told.
+                if self.closed:
+                    raise self._closed_error() from None
+                raise
             finally:
                 self._waiting.discard(park)
             ready = ask()
@@ -137,12 +165,8 @@ if hasattr(_stdlib, "epoll"):
             After *timeout* seconds the list is empty; 0 never waits, None and negative numbers wait without limit. ValueError if
             it was closed, also while the greenlet waits, and for a *maxevents* that is neither positive nor -1.
             """
-            if timeout is not None and not isinstance(timeout, (int, float)):
-                raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
             if timeout is not None:
-                timeout = float(timeout)
-                if timeout != timeout:
-                    raise ValueError("timeout must be a number of seconds, not NaN")
+                timeout = _seconds(timeout)
                 if timeout < 0:
                     timeout = None
             return self._when_ready(lambda: self._native.poll(0, maxevents), timeout)
@@ -176,9 +200,8 @@ class _Kqueue(_KernelSet):
         ValueError if it was closed, also while the greenlet waits, and for a negative *timeout* or *max_events*.
         """
         if timeout is not None:
-            if not isinstance(timeout, (int, float)):
-                raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
-            if not timeout >= 0:
+            timeout = _seconds(timeout)
+            if timeout < 0:
                 raise ValueError(f"timeout must be positive or None, got {timeout!r}")
         if max_events == 0:
             return self._native.control(changelist, 0, 0)

@@ -2,6 +2,7 @@
 
 Regular files and block devices are always "ready", so there is no waiting for them: they need native threads.
 """
+
 import fcntl
 import os
 

@@ -3,16 +3,16 @@
 The same class as in ``_socket_base.pyx``, which CPython uses, with the same names; see there for how it works. Here every call goes
 to a native socket object that never blocks, and EAGAIN is an exception.
 """
+
+import _socket
 import os
 import warnings
+from _socket import MSG_DONTWAIT, SHUT_RD, SHUT_RDWR, SHUT_WR
+from _socket import timeout as timeout_error
 from errno import EAGAIN, EALREADY, EBADF, EINPROGRESS, EINTR, ENOTCONN
 from select import POLLOUT, poll
 from socket import AF_INET, AF_UNIX, SO_ERROR, SOCK_STREAM, SOL_SOCKET, AddressFamily, SocketKind
 from time import monotonic
-
-import _socket
-from _socket import MSG_DONTWAIT, SHUT_RD, SHUT_RDWR, SHUT_WR
-from _socket import timeout as timeout_error
 
 from gevent._switching import get_loop
 from gevent.core import current_loop
@@ -269,8 +269,6 @@ class SocketBase:
         deadline = None if timeout is None else monotonic() + timeout
         with memoryview(data) as view, _as_bytes(view) as rest:
             size = len(rest)
-            if size == 0 and self._kind == SOCK_STREAM and self.fileno() >= 0:
-                return
             sent = 0
             while True:
                 try:
@@ -291,6 +289,8 @@ class SocketBase:
         if len(args) not in (1, 2):
             raise TypeError(f"sendto() takes 2 or 3 arguments ({len(args) + 1} given)")
         flags = args[0] if len(args) == 2 else 0
+        if not isinstance(flags, int):
+            return self._sock.sendto(data, *args)  # which says what is wrong
         address = self._resolve(args[-1])
         if flags & MSG_DONTWAIT:
             return self._sock.sendto(data, flags, address)

@@ -818,8 +818,6 @@ cdef class SocketBase:
         _int(flags)
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            if view.len == 0 and self._type == SOCK_STREAM and self._fd >= 0:
-                return
             if timeout > 0:
                 deadline = libev.gevent_monotonic() + timeout
             while True:
@@ -848,6 +846,8 @@ cdef class SocketBase:
         cdef Py_ssize_t n
         cdef int flags = 0
         if len(args) == 2:
+            if not isinstance(args[0], int):
+                return self._sock.sendto(data, *args)       # which says what is wrong
             flags = _int(args[0])
         elif len(args) != 1:
             raise TypeError(f"sendto() takes 2 or 3 arguments ({len(args) + 1} given)")

@@ -9,7 +9,7 @@ import functools
 
 from greenlet import getcurrent, greenlet
 
-from gevent._config import import_path
+from gevent._config import config, import_path
 from gevent._originals import get_ident, thread_local
 from gevent.core import current_loop, set_current_loop
 from gevent.exceptions import ConcurrentObjectUseError
@@ -77,6 +77,8 @@ def _make_hub(args, kwargs):
     if hub is None or hub.loop is None:
         hub = get_hub_class()(*args, **kwargs)
         set_hub(hub)
+        if config.monitor_thread:
+            hub.start_periodic_monitoring_thread()
     return hub
 
 

@@ -4,6 +4,7 @@ How it works: a watcher in the hub calls :meth:`BaseServer._do_read` when someth
 ``max_accept`` allows, and has each handled in a greenlet of its own. Nothing is accepted, the watcher is stopped, while the pool of
 handlers is full, and for a while after an error.
 """
+
 import errno
 
 from gevent._addresses import format_address, parse_address

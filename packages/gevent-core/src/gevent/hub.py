@@ -61,6 +61,9 @@ MAIN_THREAD = get_ident()
 #: The class of greenlets that run signal handlers, by name: it is defined a layer above.
 GREENLET_CLASS = "gevent.greenlet.Greenlet"
 
+#: The class of the native threads that watch hubs, by name: it is defined layers above.
+MONITOR_CLASS = "gevent._monitor.PeriodicMonitoringThread"
+
 _get_hub_noargs = get_hub
 
 
@@ -88,6 +91,8 @@ class Hub(greenlet):
 
     #: Shown by repr().
     name = ""
+    #: What :meth:`start_periodic_monitoring_thread` started, or None.
+    periodic_monitoring_thread = None
     loop = None
     _resolver = None
     _threadpool = None
@@ -137,6 +142,20 @@ class Hub(greenlet):
         .. versionadded:: 26.11.0
         """
         return self.thread_ident == MAIN_THREAD
+
+    def start_periodic_monitoring_thread(self):
+        """Start a native thread that reports when the loop is blocked, unless there is one; returns it.
+
+        It is done for every hub that :func:`get_hub` makes while ``gevent.config.monitor_thread`` is on. The other settings of the
+        monitor are ``max_blocking_time``, ``print_blocking_reports``, ``max_memory_usage`` and ``memory_monitor_period``. Who wants
+        to do something about it subscribes to :mod:`gevent.events`. The monitor costs the hub's own thread nothing.
+
+        .. versionadded:: 26.11.0
+        """
+        if self.periodic_monitoring_thread is None:
+            self.periodic_monitoring_thread = import_path(MONITOR_CLASS)(self)
+            self.periodic_monitoring_thread.start()
+        return self.periodic_monitoring_thread
 
     # -- running and switching
 
@@ -247,6 +266,9 @@ class Hub(greenlet):
     def _shut_down(self, destroy_loop):
         """What :meth:`destroy` does, but for what this thread knows of us."""
         loop, self.loop = self.loop, None
+        if self.periodic_monitoring_thread is not None:
+            self.periodic_monitoring_thread.kill()
+            del self.periodic_monitoring_thread
         if self._resolver is not None:
             self._resolver.close()
             del self.resolver
@@ -446,7 +468,7 @@ def reinit(hub=None):
     if hub is None or hub.loop is None:
         return
     hub.loop.reinit()
-    for part in (hub._threadpool, hub._resolver):
+    for part in (hub._threadpool, hub._resolver, hub.periodic_monitoring_thread):
         on_fork = getattr(part, "_on_fork", None)
         if on_fork is not None:
             on_fork()

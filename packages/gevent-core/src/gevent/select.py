@@ -15,6 +15,7 @@ program that polls in a loop keep them from it.
 
 The constants of the standard module (``POLLIN`` and so on) are here too.
 """
+
 import select as _stdlib
 from errno import EBADF
 from select import POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT

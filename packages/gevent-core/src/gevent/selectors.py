@@ -12,15 +12,15 @@
     >>> selector.close(); here.close(); there.close()
 
 Every class that the interpreter's own module has on this platform is here too, with the same arguments and errors, and an instance
-of ours is an instance of the standard class. The book-keeping is the standard library's; ours is the waiting, by :func:`gevent.select.select`,
-:class:`gevent.select.poll` and :class:`gevent.select.epoll`: other greenlets run meanwhile, and once at least in each call of ``select``.
+of ours is an instance of the standard class. The book-keeping is the standard library's; ours is the waiting, by the functions and
+classes of :mod:`gevent.select`: other greenlets run meanwhile, and once at least in each call of ``select``.
 
 .. versionadded:: 26.11.0
 """
+
 import selectors as _stdlib
 from selectors import EVENT_READ, EVENT_WRITE, BaseSelector, SelectorKey
 
-from gevent import _epoll
 from gevent._originals import get_original
 from gevent._switching import get_hub
 from gevent.select import poll, select
@@ -45,11 +45,12 @@ if hasattr(_stdlib, "PollSelector"):
     __all__ += ["PollSelector"]
 
 if hasattr(_stdlib, "EpollSelector"):
+    from gevent._epoll import epoll
 
     class EpollSelector(get_original("selectors", "EpollSelector")):
         """A selector over :class:`gevent.select.epoll`: a call costs by what is ready, not by what is registered."""
 
-        _selector_cls = _epoll.epoll
+        _selector_cls = epoll
 
     __all__ += ["EpollSelector"]
 
@@ -61,6 +62,7 @@ if hasattr(_stdlib, "DevpollSelector"):
     __all__ += ["DevpollSelector"]
 
 if hasattr(_stdlib, "KqueueSelector"):
+    from gevent._epoll import kqueue
 
     class KqueueSelector(get_original("selectors", "KqueueSelector")):
         """A selector over ``gevent.select.kqueue``."""
@@ -68,7 +70,7 @@ if hasattr(_stdlib, "KqueueSelector"):
         def __init__(self):
             super().__init__()
             self._selector.close()
-            self._selector = _epoll.kqueue()
+            self._selector = kqueue()
 
     __all__ += ["KqueueSelector"]
 
@@ -105,7 +107,7 @@ class GeventSelector(_Best):
             return super().register(fileobj, events, data)
         except PermissionError:
             # The book-keeping alone: what the classes above do before they ask the kernel.
-            key = _Base.register(self, fileobj, events, data)
+            key = _stdlib._BaseSelectorImpl.register(self, fileobj, events, data)
             self._always[key.fd] = key.events
             return key
 
@@ -141,8 +143,6 @@ class GeventSelector(_Best):
         self._always.clear()
         super().close()
 
-
-_Base = next(base for base in _Best.__mro__ if "register" not in vars(base) or base.__module__ == _stdlib.__name__)
 
 DefaultSelector = GeventSelector
 

@@ -1,15 +1,16 @@
 """TCP (and UNIX stream) servers, with TLS if wanted, and UDP servers.
 
-    >>> from gevent.server import StreamServer
-    >>> def echo(sock, address):
-    ...     sock.sendall(sock.recv(100))
-    >>> with StreamServer(("127.0.0.1", 0), echo) as server:
-    ...     from gevent.socket import create_connection
-    ...     with create_connection(("127.0.0.1", server.server_port)) as client:
-    ...         client.sendall(b"hello")
-    ...         client.recv(100)
-    b'hello'
+>>> from gevent.server import StreamServer
+>>> def echo(sock, address):
+...     sock.sendall(sock.recv(100))
+>>> with StreamServer(("127.0.0.1", 0), echo) as server:
+...     from gevent.socket import create_connection
+...     with create_connection(("127.0.0.1", server.server_port)) as client:
+...         client.sendall(b"hello")
+...         client.recv(100)
+b'hello'
 """
+
 from _socket import MSG_DONTWAIT, SO_REUSEADDR, SOL_SOCKET
 from socket import AF_INET, SOCK_DGRAM
 
@@ -54,10 +55,13 @@ class StreamServer(BaseServer):
                 self.ssl_args = ssl_args
                 ssl_args.setdefault("server_side", True)
                 context = ssl_args.pop("ssl_context", None)
-                if context is not None:
-                    self.wrap_socket = context.wrap_socket
+                if context is None:
+                    self.wrap_socket = self._find("gevent.ssl.wrap_socket")
+                elif isinstance(getattr(context, "sslsocket_class", None), type):
+                    # One of the standard module would make sockets that block everything.
+                    self.wrap_socket = self._find("gevent.ssl._wrapper")(context)
                 else:
-                    self.wrap_socket = self._find_wrap_socket()
+                    self.wrap_socket = context.wrap_socket
                 self._handle = self.wrap_socket_and_handle
             if backlog is not None:
                 if not self.closed:
@@ -68,10 +72,10 @@ class StreamServer(BaseServer):
             raise
 
     @staticmethod
-    def _find_wrap_socket():
+    def _find(name):
         # By name: a server without TLS does not load OpenSSL.
         try:
-            return import_path("gevent.ssl.wrap_socket")
+            return import_path(name)
         except ImportError as error:
             raise TypeError("TLS arguments need gevent.ssl, which cannot be imported here; pass ssl_context instead") from error
 

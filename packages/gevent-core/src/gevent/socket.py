@@ -16,6 +16,8 @@ How it works: :mod:`gevent._socket_base` has the calls that programs make all th
 functions. Names are looked up by the hub's resolver. Sockets are always non-blocking for the kernel; :attr:`socket.timeout` says
 how long a call may keep its greenlet waiting.
 """
+
+import _socket
 import io
 import os
 import socket as _stdlib
@@ -24,8 +26,6 @@ from errno import EAGAIN, EALREADY, EBADF, EINPROGRESS, EINVAL, EISCONN, EWOULDB
 from os import strerror  # noqa: F401  as in gevent 1.1
 from socket import *  # noqa: F403  what the running interpreter has, whatever that is
 from socket import AF_INET, AF_INET6, SOCK_STREAM, SOL_SOCKET, AddressFamily, SocketIO, SocketKind, error, has_ipv6, timeout
-
-import _socket
 
 from gevent._socket_base import SocketBase, closed_elsewhere, timeout_default  # noqa: F401
 from gevent._switching import get_hub, get_loop
@@ -493,8 +493,6 @@ def create_connection(address, timeout=_GLOBAL_DEFAULT, source_address=None, *, 
             failures.clear()  # each holds a traceback, and that this frame
             return sock
         except error as failure:
-            if not all_errors:
-                failures.clear()
             failures.append(failure)
             if sock is not None:
                 sock.close()
@@ -506,7 +504,7 @@ def create_connection(address, timeout=_GLOBAL_DEFAULT, source_address=None, *, 
         raise error("getaddrinfo returns an empty list")
     try:
         if all_errors and sys.version_info >= (3, 11):
-            raise ExceptionGroup("create_connection failed", failures)  # noqa: F821
+            raise ExceptionGroup("create_connection failed", failures)  # noqa: F405 - a builtin there
         raise failures[-1]
     finally:
         failures.clear()

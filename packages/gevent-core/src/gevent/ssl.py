@@ -28,16 +28,25 @@ every wait the socket is looked at first.
 *Functions of the standard module, rebound.* What the defaults of a context are changes with every version of Python, for the sake of
 security. The standard functions that make contexts are therefore used as they are, only with our classes among their globals.
 """
+
 import contextlib
 import functools
-import os
 import socket as _socket_module
 import ssl as _stdlib
 from _socket import socket as _native_socket
-from errno import ENOTCONN, EINVAL
+from errno import EINVAL, ENOTCONN
 from ssl import *  # noqa: F403  what the running interpreter has, whatever that is
-from ssl import CERT_NONE, CHANNEL_BINDING_TYPES, PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER, SSL_ERROR_EOF
-from ssl import SSLError, SSLWantReadError, SSLWantWriteError
+from ssl import (
+    CERT_NONE,
+    CHANNEL_BINDING_TYPES,
+    PROTOCOL_TLS,
+    PROTOCOL_TLS_CLIENT,
+    PROTOCOL_TLS_SERVER,
+    SSL_ERROR_EOF,
+    SSLError,
+    SSLWantReadError,
+    SSLWantWriteError,
+)
 from time import monotonic
 from types import FunctionType, ModuleType
 
@@ -46,18 +55,21 @@ from greenlet import getcurrent
 from gevent._originals import get_original
 from gevent._waiting import WaitQueue
 from gevent.exceptions import ConcurrentObjectUseError
-from gevent.socket import AF_INET, SO_TYPE, SOCK_STREAM, SOL_SOCKET, closed_elsewhere, create_connection, socket
+from gevent.hub import sleep
+from gevent.socket import AF_INET, SO_TYPE, SOCK_STREAM, SOL_SOCKET, closed_elsewhere, create_connection, socket, timeout_default
 from gevent.socket import timeout as _timeout
-from gevent.socket import timeout_default
 
 #: What replaces the standard module's, here and when that is patched.
 __implements__ = ["SSLContext", "SSLSocket", "wrap_socket", "get_server_certificate"]
 
-#: What is the standard module's own, or made from it.
+#: What is the standard module's own, or made from it; not what that has imported for itself.
 __imports__ = [
     name
-    for name in dir(_stdlib)
-    if not name.startswith("_") and name not in (*__implements__, "socket") and not isinstance(getattr(_stdlib, name), ModuleType)
+    for name, each in vars(_stdlib).items()
+    if not name.startswith("_")
+    and name not in __implements__
+    and not isinstance(each, ModuleType)
+    and not (callable(each) and each.__module__ not in ("ssl", "_ssl"))
 ]
 
 __all__ = [*__implements__, *__imports__]
@@ -69,6 +81,9 @@ _NONBLOCK = getattr(_socket_module, "SOCK_NONBLOCK", 0)
 
 #: A record holds no more than this (RFC 8446, 5.1), and a read gives no more than one record.
 _LARGEST_READ = 16384
+
+#: sendall() hands OpenSSL no more at once, and then lets others run: to a fast receiver it would send gigabytes without ever waiting.
+_LARGEST_WRITE = 262144
 
 _StdContext = get_original("ssl", "SSLContext")
 _StdSocket = get_original("ssl", "SSLSocket")
@@ -93,7 +108,7 @@ def _rebound(function, **names):
 # ---- Contexts ----------------------------------------------------------------------------------------------------------------
 
 
-class SSLContext(_StdContext):
+class SSLContext(_StdContext):  # type: ignore[no-redef, valid-type, misc]
     """A standard :class:`ssl.SSLContext` that makes sockets of this module."""
 
     def wrap_socket(
@@ -168,7 +183,7 @@ def _own_context(server_side, keyfile, certfile, cert_reqs, ssl_version, ca_cert
 # ---- Sockets -----------------------------------------------------------------------------------------------------------------
 
 
-class SSLSocket(socket):
+class SSLSocket(socket):  # type: ignore[no-redef]
     """A :class:`gevent.socket.socket` that speaks TLS. It has all methods of the standard :class:`ssl.SSLSocket`.
 
     :meth:`SSLContext.wrap_socket` makes them. Called directly, as in gevent 1.1, it takes over the descriptor of *sock*, or *fileno*,
@@ -256,9 +271,7 @@ class SSLSocket(socket):
         )
         return self
 
-    def _set_up(
-        self, sock, new, context, session, *, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname
-    ):
+    def _set_up(self, sock, new, context, session, *, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname):
         kind = new[1] if sock is None else sock.getsockopt(SOL_SOCKET, SO_TYPE)
         if kind != SOCK_STREAM:
             raise NotImplementedError("only stream sockets are supported")
@@ -269,7 +282,6 @@ class SSLSocket(socket):
                 raise ValueError("session can only be specified in client mode")
         if context.check_hostname and not server_hostname:
             raise ValueError("check_hostname requires server_hostname")
-        server_hostname = context._encode_hostname(server_hostname)
 
         if sock is None:
             socket.__init__(self, *new)
@@ -283,7 +295,7 @@ class SSLSocket(socket):
             self._context = context
             self._session = session
             self.server_side = server_side
-            self.server_hostname = server_hostname
+            self.server_hostname = context._encode_hostname(server_hostname)
             self.do_handshake_on_connect = do_handshake_on_connect
             self.suppress_ragged_eofs = suppress_ragged_eofs
             self._connected = self._is_connected()
@@ -316,10 +328,12 @@ class SSLSocket(socket):
             data = b""
         self.settimeout(limit)
         if data:
-            failure = SSLError(ENOTCONN, "Closed before TLS handshake with data in recv buffer.")
-            failure.reason = failure.args[1]
-            failure.library = None
-            raise failure
+            early = SSLError(ENOTCONN, "Closed before TLS handshake with data in recv buffer.")
+            early.reason, early.library = early.args[1], None  # as OpenSSL's own errors have them
+            try:
+                raise early
+            finally:
+                del early  # its traceback holds this frame
         return False
 
     # -- the native object
@@ -359,7 +373,9 @@ class SSLSocket(socket):
 
         *limit* is in seconds, by default the socket's own; *deadline* says when they are over, if they have begun.
         """
+        stood_by = False
         while True:
+            events = 0
             try:
                 return method(*args)
             except SSLWantReadError:
@@ -375,25 +391,31 @@ class SSLSocket(socket):
                     raise
                 events = _WRITE
             finally:
-                if self._bystanders is not None:
+                # Not after a step that was in vain: two of them would wake one another for ever.
+                if self._bystanders is not None and not (stood_by and events):
                     self._bystanders.wake_all()
             if limit is not None and deadline is None:
                 deadline = monotonic() + limit
-            self._await(operation, events, deadline)
+            stood_by = self._await(operation, events, deadline)
 
     def _await(self, operation, events, deadline):
-        """Wait for *events* of the descriptor on behalf of *operation*; returns when it is worth trying again."""
+        """Wait for *events* of the descriptor on behalf of *operation*, or stand by while another one does that.
+
+        Returns, when it is worth trying again, whether it stood by.
+        """
         waits = self._waits
-        if waits is None:
+        taken = False
+        if waits:
+            if operation in waits:
+                self._refuse_second(operation)
+            taken = any(each[1] == events for each in waits.values())
+        elif waits is None:
             waits = self._waits = {}
-        elif operation in waits:
-            self._refuse_second(operation)
         seconds = None
         if deadline is not None:
             seconds = deadline - monotonic()
             if seconds <= 0:
                 raise _timeout(f"The {operation} operation timed out")
-        taken = any(each[1] == events for each in waits.values())
         waits[operation] = (getcurrent(), 0 if taken else events)
         try:
             if taken:
@@ -411,8 +433,22 @@ class SSLSocket(socket):
             raise
         finally:
             del waits[operation]
-            if self._bystanders is not None:
+            if self._bystanders is not None and not taken:
                 self._bystanders.wake_all()
+        if self.fileno() < 0:
+            raise closed_elsewhere()
+        return taken
+
+    def _let_others_run(self, operation):
+        """Give way to other greenlets in the midst of *operation*."""
+        waits = self._waits
+        if waits is None:
+            waits = self._waits = {}
+        waits[operation] = (getcurrent(), 0)
+        try:
+            sleep(0)
+        finally:
+            del waits[operation]
         if self.fileno() < 0:
             raise closed_elsewhere()
 
@@ -614,9 +650,7 @@ class SSLSocket(socket):
                 return self._drive("read", sslobj.read, len if len < _LARGEST_READ else _LARGEST_READ)
             return self._drive("read", sslobj.read, len, buffer)
         except SSLError as failure:
-            # With OpenSSL 3, Python 3.9 does not know it by the number.
-            ragged = failure.args[0] == SSL_ERROR_EOF or failure.reason == "UNEXPECTED_EOF_WHILE_READING"
-            if ragged and self.suppress_ragged_eofs:
+            if failure.args[0] == SSL_ERROR_EOF and self.suppress_ragged_eofs:
                 return b"" if buffer is None else 0
             raise
 
@@ -664,7 +698,7 @@ class SSLSocket(socket):
     # -- sending
 
     def write(self, data):
-        """Send some of *data*, one record's worth at most, waiting for room; returns how many bytes that was."""
+        """Send *data*, waiting for room as often as needed; returns how many bytes that was: all, where OpenSSL is as Python sets it up."""
         sslobj = self._sslobj
         if sslobj is None:
             raise ValueError("Write on closed or unwrapped SSL socket.")
@@ -698,10 +732,13 @@ class SSLSocket(socket):
         limit = self.timeout
         deadline = monotonic() + limit if limit else None
         with memoryview(data) as view, view.cast("B") as octets:
-            size = octets.nbytes
+            # Without time to wait it is one write, which OpenSSL resumes when it is called again with the same data.
+            part = _LARGEST_WRITE if limit != 0 else octets.nbytes
             sent = 0
-            while sent < size:
-                sent += self._drive("write", sslobj.write, octets[sent:], limit=limit, deadline=deadline)
+            while sent < octets.nbytes:
+                if sent and limit != 0:
+                    self._let_others_run("write")
+                sent += self._drive("write", sslobj.write, octets[sent : sent + part], limit=limit, deadline=deadline)
 
     def sendto(self, data, flags_or_addr, addr=None):
         """ValueError; without TLS as that of a plain socket."""
@@ -749,7 +786,7 @@ def _wrapper(context):
     return context.wrap_socket
 
 
-def wrap_socket(
+def wrap_socket(  # type: ignore[no-redef]
     sock,
     keyfile=None,
     certfile=None,

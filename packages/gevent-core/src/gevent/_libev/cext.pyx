@@ -1168,6 +1168,22 @@ cdef class loop:
         cdef State* s = _check(self)
         return s.tail - s.head
 
+    @property
+    def runcnt(self):
+        """How many queued greenlets and callbacks have had their turn, or were taken back, since the loop was made.
+
+        .. versionadded:: 26.11.0
+        """
+        return _check(self).head
+
+    @property
+    def polling(self):
+        """Whether :meth:`run` sits in the kernel now and waits for events. Of use in other native threads, which may ask.
+
+        .. versionadded:: 26.11.0
+        """
+        return _check(self).thread_state is not NULL
+
     # What only an embedded libev would show; None here, as in gevent 1.1 over a system's libev.
     sig_pending = None
     origflags = None
