@@ -250,6 +250,7 @@ def test_running_greenlet():
     assert found == [asking, hub]
 
 
+@pytest.mark.leaks("gc.unfreeze() shows what earlier tests and the interpreter had left to the collector's permanent generation")
 def test_with_objects_that_the_collector_does_not_see(resting):
     gc.freeze()
     try:
