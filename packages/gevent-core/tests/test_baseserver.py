@@ -446,7 +446,7 @@ def test_errors_are_backed_off_from(serving, errors):
     failures = [OSError(errno.EMFILE, "none left") for _ in range(5)]
     expected = [(None, each) for each in failures]
     seen = []
-    with Recording(seen.append, min_delay=0.001, max_delay=0.005, errors=list(failures)) as server:
+    with Recording(seen.append, min_delay=0.001, max_delay=0.005, max_accept=1, errors=list(failures)) as server:
         server.delay = server.min_delay
         server.send("a")
         while not seen:

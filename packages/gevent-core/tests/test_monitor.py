@@ -5,6 +5,7 @@ Greenlets block here on native events that are set once the report has come, so 
 
 import contextlib
 import io
+import mmap
 import os
 import re
 import sys
@@ -331,10 +332,12 @@ def test_memory_without_psutil(monkeypatch):
     monkeypatch.setattr(_monitor, "psutil", None)
     before = _monitor._memory_info()
     assert before.vms > before.rss > before.uss > 1_000_000
-    block = bytearray(b"x" * 50_000_000)
-    after = _monitor._memory_info()
+    # Mapped and touched, since an object might get memory that earlier tests have left resident.
+    with mmap.mmap(-1, 50_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as block:
+        for offset in range(0, len(block), 4096):
+            block[offset] = 1
+        after = _monitor._memory_info()
     assert 40_000_000 < after.uss - before.uss < 70_000_000
-    del block
 
 
 def test_memory_with_psutil(monkeypatch):

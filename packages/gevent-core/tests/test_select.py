@@ -360,7 +360,7 @@ def test_poll_many(pairs):
     poll = select.poll()
     for _, there in made:
         poll.register(there, POLLIN)
-    job = waiting(poll.poll, 10_000)
+    job = waiting(poll.poll)
     made[1][0].send(b"x")
     made[4][0].send(b"x")
     assert sorted(job.get()) == sorted((made[number][1].fileno(), POLLIN) for number in (1, 4))
@@ -405,10 +405,18 @@ def test_poll_of_hang_ups(pair):
     poll = select.poll()
     poll.register(there, POLLOUT)
     fill(there)
-    job = waiting(poll.poll, 10_000)
+    job = waiting(poll.poll)
     here.close()
     [(fd, conditions)] = job.get()
     assert (fd, bool(conditions & POLLHUP)) == (there.fileno(), True)
+
+
+@contextlib.contextmanager
+def server_pair():
+    """Two connected TCP sockets."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()) as client, server.accept()[0] as accepted:
+            yield client, accepted
 
 
 @pytest.mark.parametrize("without_epoll", [False, True], ids=["epoll", "no epoll"])
@@ -422,17 +430,16 @@ def test_poll_for_what_the_loop_does_not_know(pairs, monkeypatch, without_epoll)
     poll.register(there, 0)
     assert poll.poll(5) == []
     turns = []
-    job = waiting(poll.poll, 10_000)
+    job = waiting(poll.poll)
     for _ in range(3):
         turns.append(get_hub().loop.iteration)
         gevent.sleep(0.001)
     here.close()
     assert job.get() == [(there.fileno(), POLLHUP)]
-    server = socket.create_server(("127.0.0.1", 0))
-    with server, socket.create_connection(server.getsockname()) as client, server.accept()[0] as accepted:
+    with server_pair() as (client, accepted):
         poll = select.poll()
         poll.register(accepted, POLLPRI)
-        job = waiting(poll.poll, 10_000)
+        job = waiting(poll.poll)
         client.send(b"ordinary")
         gevent.sleep(0.001)
         assert not job.ready()
@@ -440,11 +447,13 @@ def test_poll_for_what_the_loop_does_not_know(pairs, monkeypatch, without_epoll)
         assert job.get() == [(accepted.fileno(), POLLPRI)]
         assert accepted.recv(100) == b"ordinary"
         assert accepted.recv(1, socket.MSG_OOB) == b"!"
-        poll.modify(accepted, POLLIN | POLLPRI)
-        job = waiting(poll.poll, 10_000)
-        client.send(b"?", socket.MSG_OOB)
-        [(_fd, conditions)] = job.get()
-        assert conditions & POLLPRI
+    with server_pair() as (client, accepted):
+        poll = select.poll()
+        fill(accepted)
+        poll.register(accepted, POLLOUT | POLLPRI)
+        job = waiting(poll.poll)
+        client.send(b"!", socket.MSG_OOB)
+        assert job.get() == [(accepted.fileno(), POLLPRI)]
 
 
 def test_poll_does_not_spin(pairs):

@@ -20,7 +20,7 @@ may send events of its own class derived from the former. The events about patch
 """
 
 try:
-    from zope.event import subscribers
+    from zope.event import subscribers  # type: ignore[import-not-found, unused-ignore]
 except ImportError:
     #: Functions that are called with each event, in this order. Change it in place.
     subscribers = []

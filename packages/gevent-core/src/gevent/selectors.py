@@ -25,10 +25,17 @@ from gevent._originals import get_original
 from gevent._switching import get_hub
 from gevent.select import poll, select
 
+TYPE_CHECKING = False  # as type checkers know it; typing takes as long to import as all the rest
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["EVENT_READ", "EVENT_WRITE", "BaseSelector", "SelectorKey", "SelectSelector"]
 
 
-class SelectSelector(get_original("selectors", "SelectSelector")):
+_Select: "Any" = get_original("selectors", "SelectSelector")
+
+
+class SelectSelector(_Select):
     """A selector over :func:`gevent.select.select`. Descriptors beyond ``FD_SETSIZE`` are taken, too."""
 
     def _select(self, rlist, wlist, xlist, timeout=None):
@@ -36,8 +43,9 @@ class SelectSelector(get_original("selectors", "SelectSelector")):
 
 
 if hasattr(_stdlib, "PollSelector"):
+    _Poll: "Any" = get_original("selectors", "PollSelector")
 
-    class PollSelector(get_original("selectors", "PollSelector")):
+    class PollSelector(_Poll):
         """A selector over :class:`gevent.select.poll`."""
 
         _selector_cls = poll
@@ -47,7 +55,9 @@ if hasattr(_stdlib, "PollSelector"):
 if hasattr(_stdlib, "EpollSelector"):
     from gevent._epoll import epoll
 
-    class EpollSelector(get_original("selectors", "EpollSelector")):
+    _Epoll: "Any" = get_original("selectors", "EpollSelector")
+
+    class EpollSelector(_Epoll):
         """A selector over :class:`gevent.select.epoll`: a call costs by what is ready, not by what is registered."""
 
         _selector_cls = epoll
@@ -64,7 +74,9 @@ if hasattr(_stdlib, "DevpollSelector"):
 if hasattr(_stdlib, "KqueueSelector"):
     from gevent._epoll import kqueue
 
-    class KqueueSelector(get_original("selectors", "KqueueSelector")):
+    _Kqueue: "Any" = get_original("selectors", "KqueueSelector")
+
+    class KqueueSelector(_Kqueue):
         """A selector over ``gevent.select.kqueue``."""
 
         def __init__(self):
@@ -75,7 +87,7 @@ if hasattr(_stdlib, "KqueueSelector"):
     __all__ += ["KqueueSelector"]
 
 
-_Best = globals().get("EpollSelector") or globals().get("KqueueSelector") or globals().get("PollSelector") or SelectSelector
+_Best: "Any" = globals().get("EpollSelector") or globals().get("KqueueSelector") or globals().get("PollSelector") or SelectSelector
 
 
 class GeventSelector(_Best):
