@@ -1534,3 +1534,24 @@ def test_recursion_error_in_a_greenlet(reports):
         job.get()
     assert [type(error) for context, error in take(reports)] == [RecursionError]
     assert sys.getrecursionlimit() > 0
+
+
+def test_a_spawn_callback_that_removes_itself_keeps_no_other_from_its_turn():
+    order = []
+
+    def once(new):
+        order.append("once")
+        Greenlet.remove_spawn_callback(once)
+
+    def always(new):
+        order.append("always")
+
+    Greenlet.add_spawn_callback(once)
+    Greenlet.add_spawn_callback(always)
+    try:
+        gevent.spawn(int).join()
+        gevent.spawn(int).join()
+    finally:
+        Greenlet.remove_spawn_callback(once)
+        Greenlet.remove_spawn_callback(always)
+    assert order == ["once", "always", "always"]

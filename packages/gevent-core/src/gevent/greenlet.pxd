@@ -64,9 +64,7 @@ cdef class Greenlet(greenlet):
 
 
 cdef _tell_spawned(Greenlet new)
-cpdef _throw(object target, object exception)
 cpdef _report(object hub, object failed, object type_, object value, object tb)
 cdef _exception_from(tuple args)
-cdef _check_exception(object error)
 @cython.locals(each=Greenlet, last=uint64_t, in_order=bint, waited=bint, loop=Loop)
 cdef _join_in_turn(list greenlets)

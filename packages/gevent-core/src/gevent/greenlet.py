@@ -15,6 +15,7 @@ from gevent._config import config
 from gevent._switching import get_loop, spawn_raw
 from gevent._waiting import WaitQueue, iwait, wait
 from gevent.core import add_plain_type
+from gevent.hub import check_exception, throw_if_alive
 from gevent.timeout import Timeout
 
 __all__ = ["Greenlet", "joinall", "killall"]
@@ -385,8 +386,8 @@ class Greenlet(greenlet):
             self._die_unstarted(error)
         elif self._state == _RUNNING:
             if exception is not GreenletExit:
-                _check_exception(exception)
-            self._loop.ready_call(_throw, (self, exception))
+                check_exception(exception)
+            self._loop.ready_call(throw_if_alive, (self, exception))
             if block:
                 self.join(timeout)
 
@@ -483,13 +484,8 @@ add_plain_type(Greenlet)
 
 
 def _tell_spawned(new):
-    for each in _spawn_callbacks:
+    for each in list(_spawn_callbacks):  # noqa: PERF101 - a copy: a callback may remove itself
         each(new)
-
-
-def _throw(target, exception):
-    if not target.dead:
-        target.throw(exception)
 
 
 def _report(hub, failed, type_, value, tb):
@@ -506,7 +502,7 @@ def _exception_from(args):
     if not args:
         return GreenletExit()
     error = args[0]
-    _check_exception(error)
+    check_exception(error)
     if isinstance(error, BaseException):
         return error
     value = args[1] if len(args) > 1 else None
@@ -518,11 +514,6 @@ def _exception_from(args):
         return error(*value) if isinstance(value, tuple) else error(value)
     except Exception as failure:
         return failure  # what a running greenlet would get instead
-
-
-def _check_exception(error):
-    if not isinstance(error, BaseException) and not (isinstance(error, type) and issubclass(error, BaseException)):
-        raise TypeError(f"only exceptions can be thrown, not {error!r}")
 
 
 def getfuncname(func):
@@ -625,7 +616,7 @@ def killall(greenlets, exception=GreenletExit, block=True, timeout=None):
         if isinstance(each, Greenlet):
             each.kill(exception, False)
         elif not each.dead:
-            loop.ready_call(_throw, (each, exception))
+            loop.ready_call(throw_if_alive, (each, exception))
     if block:
         timer = Timeout.start_new(timeout)
         try:

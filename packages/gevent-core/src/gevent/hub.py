@@ -444,13 +444,19 @@ def kill(greenlet, exception=GreenletExit):
         return
     if hasattr(greenlet, "kill"):
         greenlet.kill(exception=exception, block=False)
-    elif isinstance(exception, BaseException) or (isinstance(exception, type) and issubclass(exception, BaseException)):
-        get_loop().run_callback(_throw, greenlet, exception)
     else:
+        check_exception(exception)
+        get_loop().run_callback(throw_if_alive, greenlet, exception)
+
+
+def check_exception(exception):
+    """TypeError unless *exception* is an exception or a class of them: what can be thrown into a greenlet."""
+    if not isinstance(exception, BaseException) and not (isinstance(exception, type) and issubclass(exception, BaseException)):
         raise TypeError(f"only exceptions can be thrown, not {exception!r}")
 
 
-def _throw(target, exception):
+def throw_if_alive(target, exception):
+    """Raise *exception* in the greenlet *target*, unless it has ended since this was queued. Called in the hub."""
     if not target.dead:
         target.throw(exception)
 
