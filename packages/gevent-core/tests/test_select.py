@@ -414,9 +414,12 @@ def test_poll_of_hang_ups(pair):
 @contextlib.contextmanager
 def server_pair():
     """Two connected TCP sockets."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname()) as client, server.accept()[0] as accepted:
-            yield client, accepted
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+        server.accept()[0] as accepted,
+    ):
+        yield client, accepted
 
 
 @pytest.mark.parametrize("without_epoll", [False, True], ids=["epoll", "no epoll"])
