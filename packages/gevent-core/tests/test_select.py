@@ -414,12 +414,10 @@ def test_poll_of_hang_ups(pair):
 @contextlib.contextmanager
 def server_pair():
     """Two connected TCP sockets."""
-    with (
-        socket.create_server(("127.0.0.1", 0)) as server,
-        socket.create_connection(server.getsockname()) as client,
-        server.accept()[0] as accepted,
-    ):
-        yield client, accepted
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        client = stack.enter_context(socket.create_connection(server.getsockname()))
+        yield client, stack.enter_context(server.accept()[0])
 
 
 @pytest.mark.parametrize("without_epoll", [False, True], ids=["epoll", "no epoll"])

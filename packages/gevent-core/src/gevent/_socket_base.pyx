@@ -30,11 +30,10 @@ from libc.string cimport memcpy, memset, strlen
 
 from gevent._greenlet_api cimport PyGreenlet_GetCurrent, PyGreenlet_Import
 from gevent._libev cimport libev
-from gevent._libev.cext cimport IOPark, loop as Loop
+from gevent._libev.cext cimport IOPark
 from gevent._switching cimport get_loop
 
 import _socket
-import errno as _errno
 import os
 from socket import AddressFamily, SocketKind
 
