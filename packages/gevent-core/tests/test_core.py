@@ -3126,7 +3126,34 @@ def test_park_wait_and_wake(hub, loop):
     hub.spawn(waiter)
     hub.spawn(waker)
     assert hub.run() == ["wait", "wake", True, False, True]
-    assert parks[0].wake() is False
+
+
+def test_park_woken_before_the_wait(hub, loop):
+    """Between being known to others and leaving: the wake-up is kept, and the wait returns at once."""
+
+    def waiter():
+        park = loop.park()
+        hub.order.append(park.wake())
+        hub.order.append(park.wake())
+        hub.order.append(park.waiting)
+        hub.order.append(park.wait())
+        hub.order.append(park.wait(0))
+
+    hub.spawn(waiter)
+    assert hub.run() == [True, False, False, True, False]
+
+
+def test_park_of_a_destroyed_loop_is_not_woken(hub, loop):
+    """False, from any native thread, and no error: whoever wakes others goes on with the next."""
+    import threading
+
+    park, link = loop.park(), loop.park_call(hub.order.append, "never")
+    loop.destroy()
+    found = [park.wake(), link.wake()]
+    thread = threading.Thread(target=lambda: found.extend([park.wake(), link.wake()]))
+    thread.start()
+    thread.join()
+    assert found == [False] * 4
 
 
 def test_park_wake_only_queues(hub, loop):
@@ -3186,7 +3213,7 @@ def test_park_bad_timeout(hub, loop, timeout):
 
 @pytest.mark.parametrize("timeout", [None, 10])
 def test_what_is_thrown_into_a_parked_greenlet_comes_out_of_wait(hub, loop, timeout):
-    """Also when it was woken or has timed out at the same moment: its turn is taken back, and the park is over."""
+    """Also when it was woken or has timed out at the same moment: its turn is taken back, and the wait is over."""
     parks = []
     failure = ValueError("thrown")
 
@@ -3197,7 +3224,7 @@ def test_what_is_thrown_into_a_parked_greenlet_comes_out_of_wait(hub, loop, time
             park.wait(timeout)
         except ValueError as error:
             hub.order.append(error)
-        hub.order.append(park.wake())
+        hub.order.append(park.waiting)
 
     first, second = hub.spawn(waiter), hub.spawn(waiter)
 

@@ -821,7 +821,6 @@ jobs = [gevent.spawn(queue.wait, None, limit) for limit in (None, 10)]
 sleeper = gevent.spawn(gevent.sleep, 10)
 gevent.sleep(0)
 gevent.get_hub().destroy(destroy_loop=True)
-queue.wake_one()
 queue.wake_all()
 assert gevent.spawn(int).get() == 0
 gevent.sleep(0.001)

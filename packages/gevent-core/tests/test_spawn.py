@@ -184,7 +184,7 @@ def test_two_that_wake_one_another_starve_nothing():
 
     def play():
         while not stop:
-            queue.wake_one()
+            queue.wake_all()
             queue.wait(None, 1)
 
     jobs = [gevent.spawn(play) for _ in range(2)]

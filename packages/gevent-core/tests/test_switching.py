@@ -230,23 +230,31 @@ def test_ready_and_forget():
 
 
 def test_park():
-    """wake() from anywhere, once; then the park is over and can be used again."""
+    """wake() from anywhere, once; then the wait is over and the park can be used again."""
     loop = get_loop()
     park = loop.park("owner")
-    assert park.wake() is False
     for _ in range(3):
         loop.ready_call(park.wake, ())
         assert park.wait() is True
-        assert park.wake() is False
     assert park.wait(0.0001) is False
     assert park.wait(0) is False
-    assert park.wake() is False
     for bad in (float("nan"), "x"):
         with pytest.raises((TypeError, ValueError)):
             park.wait(bad)
     loop.ready_call(park.wake, ())
     assert park.wait(float("inf")) is True
     assert "owner" in repr(park)
+
+
+def test_park_woken_before_the_wait():
+    """The wake-up is kept, once, for the next wait, which returns at once."""
+    park = get_loop().park("owner")
+    assert [park.wake(), park.wake()] == [True, False]
+    assert park.waiting is False
+    assert park.wait() is True
+    assert park.wait(0) is False
+    assert park.wake() is True
+    assert park.wait(0) is True
 
 
 def test_park_is_for_one():

@@ -77,11 +77,11 @@ def test_ready_ones():
 
 
 def test_count():
-    jobs = sleepers(0.005, 0.001, 0.003)
+    jobs = sleepers(0.08, 0.001, 0.04)
     assert wait(jobs, count=0) == []
     assert wait(jobs, count=1) == [jobs[1]]
     assert wait(jobs, count=2) == [jobs[1], jobs[2]]
-    assert sorted(job.value for job in wait(jobs, count=10)) == [0.001, 0.003, 0.005]
+    assert sorted(job.value for job in wait(jobs, count=10)) == [0.001, 0.04, 0.08]
 
 
 def test_time_limit():
@@ -218,10 +218,10 @@ def test_foreign_timeout():
 # ---- WaitQueue ------------------------------------------------------------------------------------------------------------------
 
 
-def waiting(queue, order, *names, timeout=None, first=False):
+def waiting(queue, order, *names, timeout=None):
     def run(name):
         try:
-            order.append((name, queue.wait(queue, timeout, first)))
+            order.append((name, queue.wait(queue, timeout)))
         except Failure:
             order.append((name, "failed"))
 
@@ -234,23 +234,11 @@ def test_first_in_first_out():
     queue, order = WaitQueue(), []
     jobs = waiting(queue, order, "a", "b", "c")
     assert len(queue) == 3
-    assert queue.wake_one() is True
-    assert order == []  # only queued
-    gevent.sleep(0)
-    assert order == [("a", True)]
     queue.wake_all()
-    assert queue.wake_one() is False
+    assert order == []  # only queued
+    assert len(queue) == 0
     gevent.joinall(jobs)
     assert order == [("a", True), ("b", True), ("c", True)]
-    assert len(queue) == 0
-
-
-def test_to_the_head_of_the_line():
-    queue, order = WaitQueue(), []
-    jobs = waiting(queue, order, "a", "b") + waiting(queue, order, "c", first=True)
-    queue.wake_all()
-    gevent.joinall(jobs)
-    assert [name for name, _ in order] == ["c", "a", "b"]
 
 
 def test_leaving_the_middle():
@@ -290,39 +278,48 @@ def test_a_wake_up_beats_a_limit_once_it_is_queued():
 
     queue, order = WaitQueue(), []
     jobs = waiting(queue, order, "a", timeout=0.001)
-    queue.wake_one()
+    queue.wake_all()
     time.sleep(0.003)
     gevent.joinall(jobs)
     assert order == [("a", True)]
 
 
 def test_one_that_ran_out_of_time_is_not_woken():
-    """Its limit passed and it is about to run: a wake-up goes to the next instead."""
+    """Its limit passed and it is about to run: the wake-up that comes then does not count."""
     queue, order = WaitQueue(), []
     import time
 
     jobs = waiting(queue, order, "a", timeout=0.001) + waiting(queue, order, "b")
     timer = get_loop().timer(0.001, priority=-2)  # in the same round, behind the limit
-    timer.start(queue.wake_one)
+    timer.start(queue.wake_all)
     time.sleep(0.003)
     gevent.joinall(jobs)
     timer.close()
     assert order == [("a", False), ("b", True)]
 
 
-@pytest.mark.parametrize("hand_on", [False, True])
-def test_killed_between_the_wake_up_and_its_turn(hand_on):
-    """With hand_on, the wake-up goes to the next in line: nothing is lost."""
-    queue, order = WaitQueue(hand_on), []
-    jobs = waiting(queue, order, "a", "b")
-    get_loop().run_callback(queue.wake_one)
-    get_loop().run_callback(jobs[0].throw, Failure)
-    gevent.sleep(0)
-    gevent.sleep(0)
-    assert order == [("a", "failed"), *([("b", True)] if hand_on else [])]
+def test_woken_before_the_wait():
+    """Between standing in line and leaving, as by a finalizer that runs there: the wake-up is kept."""
+    queue = WaitQueue()
+    park = get_loop().park(queue)
+    queue.add(park)
+    queue.wake_all()
+    assert park.wait(None) is True
+    assert queue.discard(park) is False
+    queue.add(park)
+    assert park.wait(0) is False
+    assert queue.discard(park) is True
+
+
+def test_links_that_come_first():
+    queue, order = WaitQueue(), []
+    queue.link(order.append, "second")
+    jobs = waiting(queue, order, "third")
+    queue.link_first(order.append, "first")
     queue.wake_all()
     gevent.joinall(jobs)
-    assert order == [("a", "failed"), ("b", True)]
+    gevent.sleep(0)
+    assert order == ["first", "second", ("third", True)]
 
 
 def test_links_among_waiters():
@@ -406,7 +403,7 @@ def test_soak():
     import random
 
     dice = random.Random(11)
-    queue, jobs = WaitQueue(hand_on=True), []
+    queue, jobs = WaitQueue(), []
 
     def run():
         for _ in range(10):
@@ -415,7 +412,7 @@ def test_soak():
                 if action < 2:
                     queue.wait(None, dice.random() / 1000 if dice.random() < 0.7 else None)
                 elif action == 2:
-                    queue.wake_one()
+                    queue.wake_all()
                 elif action == 3:
                     gevent.sleep(dice.random() / 5000)
                 else:

@@ -37,7 +37,7 @@ class IMapUnordered(Greenlet):
         self.zipped = _zipped
         self._slots = Semaphore(maxsize) if maxsize else None
         self._ready = self._make_store()
-        self._consumers = WaitQueue(hand_on=True)
+        self._consumers = WaitQueue()
         self._running = 0  # workers without a result
         self._spawned_all = False
         self._error = None  # of the iterable, of spawn, or whatever killed us
@@ -89,7 +89,7 @@ class IMapUnordered(Greenlet):
 
     def _put_by(self, position, value, error):
         self._ready.append((value, error))
-        self._consumers.wake_one()
+        self._consumers.wake_all()
 
     def _has_next(self):
         return bool(self._ready)
@@ -141,7 +141,7 @@ class IMap(IMapUnordered):
     def _put_by(self, position, value, error):
         self._ready[position] = (value, error)
         if position == self._position:
-            self._consumers.wake_one()
+            self._consumers.wake_all()
 
     def _has_next(self):
         return self._position in self._ready
@@ -150,7 +150,7 @@ class IMap(IMapUnordered):
         result = self._ready.pop(self._position)
         self._position += 1
         if self._has_next():
-            self._consumers.wake_one()  # it came before its turn, and woke nobody then
+            self._consumers.wake_all()  # it came before its turn, and woke nobody then
         return result
 
 

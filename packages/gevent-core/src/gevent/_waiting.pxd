@@ -1,11 +1,13 @@
 cimport cython
 
 from gevent._libev.cext cimport Park, loop as Loop
+from gevent._mutex cimport Mutex
 from gevent._switching cimport get_loop
+
+cdef Mutex mutex
 
 
 cdef class WaitQueue:
-    cdef readonly bint hand_on
     cdef readonly Py_ssize_t count
     cdef readonly Park head
     cdef readonly Park tail
@@ -17,15 +19,23 @@ cdef class WaitQueue:
     cpdef appendleft(self, Park park)
     @cython.locals(before=Park, after=Park)
     cpdef remove(self, Park park)
+    @cython.locals(park=Park, first=Park)
+    cpdef Park take_all(self)
+    cpdef add(self, Park park)
+    cpdef bint discard(self, Park park) except -1
     @cython.locals(park=Park, loop=Loop)
-    cpdef bint wait(self, object owner, object timeout, bint first=*) except -1
-    cpdef bint _wait_timeout(self, object owner, object timeout, bint first) except -1
-    @cython.locals(park=Park)
-    cpdef bint wake_one(self) except -1
+    cpdef bint wait(self, object owner, object timeout) except -1
     @cython.locals(park=Park)
     cpdef wake_all(self)
-    cdef _note_called(self, Park park)
+    @cython.locals(after=Park)
+    cpdef wake_taken(self, Park park)
+    @cython.locals(before=list, kept=list, known=Py_ssize_t)
+    cdef note_called(self, Park park)
     @cython.locals(loop=Loop)
     cpdef link(self, object callback, object owner)
+    @cython.locals(park=Park, loop=Loop)
+    cpdef link_first(self, object callback, object owner)
     @cython.locals(park=Park)
     cpdef unlink(self, object callback)
+    @cython.locals(park=Park, parks=list, place=Py_ssize_t)
+    cpdef list waiters(self)

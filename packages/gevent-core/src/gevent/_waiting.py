@@ -3,13 +3,18 @@
 A :class:`WaitQueue` is a first-in first-out list of parks (see the loop): greenlets that wait, and callbacks that were linked.
 The parks are the nodes of the list, so that taking one out of the middle, as a kill or a time limit does, costs the same
 however many there are. A lock on top of it is some twenty lines.
+
+*Threads.* Each park knows its loop, and waking it from another native thread posts that to the loop. The list itself is guarded by the
+mutex. Whoever wakes takes the parks out of the list with the mutex held, and wakes them after letting go of it. Whoever waits stands
+in line first, then looks whether he has to wait, then waits. A wake-up that comes in between is not lost: the park keeps it.
 """
 
 from collections import deque
 from time import monotonic
 
+from gevent._mutex import Mutex, mutex  # noqa: F401 - Mutex is what the .pxd says mutex is
 from gevent._switching import get_hub, get_loop
-from gevent.timeout import Timeout
+from gevent.timeout import Timeout, with_timeout
 
 __all__ = ["WaitQueue", "iwait", "wait"]
 
@@ -17,12 +22,11 @@ __all__ = ["WaitQueue", "iwait", "wait"]
 class WaitQueue:
     """Greenlets that wait and callbacks that are linked, in the order they came.
 
-    With *hand_on*, a wake-up that reaches a greenlet which is then killed before it runs goes on to the next in line: right for
-    locks and queues, where one wake-up stands for one thing to take. Those who are woken look again whether it is there.
+    They may be those of several native threads, and any thread may wake them. :meth:`append`, :meth:`appendleft`,
+    :meth:`remove` and :meth:`take_all` are for who holds :data:`gevent._mutex.mutex`; all other methods take it themselves.
     """
 
-    def __init__(self, hand_on=False):
-        self.hand_on = hand_on
+    def __init__(self):
         self.count = 0
         self.head = None
         self.tail = None
@@ -30,6 +34,8 @@ class WaitQueue:
 
     def __len__(self):
         return self.count
+
+    # -- with the mutex held: nothing but references moves here
 
     def append(self, park):
         """Add *park* at the end."""
@@ -69,103 +75,132 @@ class WaitQueue:
         park.prev = park.next = park.queue = None
         self.count -= 1
 
-    def wait(self, owner, timeout, first=False):
+    def take_all(self):
+        """Take everybody out; returns the first, whose ``next`` is the second, and so on. To be given to :meth:`wake_taken`."""
+        first = park = self.head
+        while park is not None:
+            park.queue = park.prev = None
+            park = park.next
+        self.head = self.tail = None
+        self.count = 0
+        return first
+
+    # -- without it
+
+    def add(self, park):
+        """:meth:`append`."""
+        mutex.lock()
+        try:
+            self.append(park)
+        finally:
+            mutex.unlock()
+
+    def discard(self, park):
+        """Take out *park* if it is still in here; returns whether it was, that is, whether nobody took it to wake it."""
+        mutex.lock()
+        try:
+            if park.queue is not self:
+                return False
+            self.remove(park)
+            return True
+        finally:
+            mutex.unlock()
+
+    def wait(self, owner, timeout):
         """Leave the current greenlet until it is woken (True) or *timeout* seconds have passed (False).
 
-        *owner* is named in error messages. With *first*, it goes to the head of the line. *timeout* may be a
-        :class:`gevent.Timeout`, as in gevent 1.1.
+        *owner* is named in error messages. *timeout* may be a :class:`gevent.Timeout`, as in gevent 1.1. Who has to look at something
+        first, and not miss its change, uses :meth:`add`, looks then, and waits.
         """
         if timeout is not None and isinstance(timeout, Timeout):
-            return self._wait_timeout(owner, timeout, first)
+            return with_timeout(timeout, self.wait, owner, None, timeout_value=False)
         park = get_loop().park(owner)
-        if first:
-            self.appendleft(park)
-        else:
-            self.append(park)
+        self.add(park)
         try:
             return park.wait(timeout)
-        except BaseException:
-            if park.queue is None and self.hand_on:
-                self.wake_one()
-            raise
         finally:
-            if park.queue is not None:
-                self.remove(park)
-
-    def _wait_timeout(self, owner, timeout, first):
-        started = Timeout.start_new(timeout)
-        try:
-            return self.wait(owner, None, first)
-        except Timeout as fired:
-            if fired is not started:
-                raise
-            return False
-        finally:
-            started.cancel()
-
-    def wake_one(self):
-        """Wake the first that can be woken; False if there is none."""
-        while self.head is not None:
-            park = self.head
-            self.remove(park)
-            if park.wake():
-                if park.callback is not None:
-                    self._note_called(park)
-                return True
-        return False
+            self.discard(park)
 
     def wake_all(self):
         """Wake everybody."""
-        while self.head is not None:
-            park = self.head
-            self.remove(park)
-            if park.wake() and park.callback is not None:
-                self._note_called(park)
+        mutex.lock()
+        try:
+            park = self.take_all()
+        finally:
+            mutex.unlock()
+        if park is not None:
+            self.wake_taken(park)
 
-    def _note_called(self, park):
-        if self.called is None:
-            self.called = []
-        elif len(self.called) > 8:
-            self.called = [each for each in self.called if each.callback is not None]
-        self.called.append(park)
+    def wake_taken(self, park):
+        """Wake *park* and those behind it, which were taken out."""
+        while park is not None:
+            after = park.next
+            park.next = None
+            if park.callback is not None:
+                self.note_called(park)
+            park.wake()
+            park = after
+
+    def note_called(self, park):
+        """Remember *park*, which is about to be woken, for :meth:`unlink`."""
+        before = kept = self.called
+        known = 0
+        if before is None:
+            kept = []
+        else:
+            known = len(before)
+            if known > 8:
+                kept = [each for each in before if each.callback is not None]
+        mutex.lock()
+        try:
+            if self.called is before and (before is None or len(before) == known):
+                self.called = kept
+            self.called.append(park)
+        finally:
+            mutex.unlock()
 
     def link(self, callback, owner):
         """Have ``callback(owner)`` called in the hub, once, when its turn to be woken comes. TypeError unless it can be called."""
-        self.append(get_loop().park_call(callback, owner))
+        self.add(get_loop().park_call(callback, owner))
+
+    def link_first(self, callback, owner):
+        """:meth:`link`, before everybody who is here."""
+        park = get_loop().park_call(callback, owner)
+        mutex.lock()
+        try:
+            self.appendleft(park)
+        finally:
+            mutex.unlock()
 
     def unlink(self, callback):
         """Undo one :meth:`link` of *callback*, also one that was woken and not called yet; nothing if there is none."""
-        park = self.head
-        while park is not None:
-            if park.callback is not None and park.callback == callback:
-                self.remove(park)
-                return
-            park = park.next
-        for park in self.called or ():
-            if park.callback is not None and park.callback == callback:
-                park.cancel()
+        for park in [*self.waiters(), *(self.called or ())]:
+            linked = park.callback
+            if linked is not None and linked == callback:
+                if not self.discard(park):
+                    park.cancel()
                 return
 
     def clear_links(self):
         """Undo every :meth:`link`."""
-        park = self.head
-        while park is not None:
-            after = park.next
-            if park.callback is not None:
-                self.remove(park)
-            park = after
-        for park in self.called or ():
-            park.cancel()
-        self.called = None
+        for park in [*self.waiters(), *(self.called or ())]:
+            if park.callback is not None and not self.discard(park):
+                park.cancel()
 
     def waiters(self):
         """The parks in here, in order."""
-        parks = []
-        park = self.head
-        while park is not None:
-            parks.append(park)
-            park = park.next
-        return parks
+        while True:
+            parks = [None] * self.count
+            mutex.lock()
+            try:
+                if self.count == len(parks):
+                    park = self.head
+                    for place in range(self.count):
+                        parks[place] = park
+                        park = park.next
+                    return parks
+            finally:
+                mutex.unlock()
 
 
 class _Collector:

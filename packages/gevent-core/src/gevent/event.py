@@ -9,8 +9,12 @@
     42
 
 Both wake everybody at once, in the order in which they came. All else about waiting is in :mod:`gevent._waiting`.
+
+Both may be used by any native thread: one that sets wakes the greenlets of all threads that wait, each in its own hub, and needs no
+hub for that. What is read there and written here changes with the mutex held.
 """
 
+from gevent._mutex import Mutex, mutex  # noqa: F401 - Mutex is what the .pxd says mutex is
 from gevent._switching import get_loop
 from gevent._waiting import WaitQueue
 from gevent.timeout import Timeout, with_timeout
@@ -32,7 +36,7 @@ class _Linkable:
         """Have ``callback(self)`` called in the hub, once, as soon as this is ready; soon, if it is already.
 
         It must not wait. Links are called in the order in which they were made; linked twice, it is called twice. TypeError unless
-        it can be called.
+        it can be called. The hub is that of the native thread that links.
 
         .. versionchanged:: 26.11.0
            A link need not be hashable, and one that was made twice is called twice.
@@ -49,12 +53,14 @@ class _Linkable:
 
     def _line(self):
         if self._waiters is None:
-            self._waiters = WaitQueue()
+            line = WaitQueue()
+            mutex.lock()
+            try:
+                if self._waiters is None:
+                    self._waiters = line
+            finally:
+                mutex.unlock()
         return self._waiters
-
-    def _wake(self):
-        if self._waiters is not None:
-            self._waiters.wake_all()
 
     def _wait(self, timeout):
         """Leave the current greenlet until it is woken (True), or *timeout* seconds have passed (False)."""
@@ -62,15 +68,15 @@ class _Linkable:
             return with_timeout(timeout, self._wait, None, timeout_value=False)
         waiters = self._line()
         park = get_loop().park(self)
-        # Making the objects above may have run the garbage collector, and with it somebody's __del__ that sets us.
-        if self.ready():
-            return True
-        waiters.append(park)
+        # In line first, then looking: between the two, another thread may set us, or somebody's __del__ here.
+        waiters.add(park)
+        left = True
         try:
-            return park.wait(timeout)
+            if self.ready() or park.wait(timeout):
+                return True
         finally:
-            if park.queue is not None:
-                waiters.remove(park)
+            left = waiters.discard(park)
+        return not left  # woken just when the time was over
 
     def _count(self):
         """How many wait or are linked, for repr()."""
@@ -81,6 +87,10 @@ class _Linkable:
 class Event(_Linkable):
     """A flag that greenlets wait for. It has the methods of :class:`threading.Event`.
 
+    Any native thread may use it: :meth:`set` there wakes greenlets here.
+
+    .. versionchanged:: 26.11.0
+       Safe to use from several native threads.
     .. versionchanged:: 1.1
        :meth:`wait` returns True whenever the flag was set meanwhile, even if it was cleared again before the waiter ran.
     """
@@ -103,8 +113,15 @@ class Event(_Linkable):
 
     def set(self):
         """Set the flag. Everybody who waits will be woken, soon: nobody runs before the caller waits or ends."""
-        self._flag = True
-        self._wake()
+        mutex.lock()
+        try:
+            self._flag = True
+            waiters = self._waiters
+            park = None if waiters is None else waiters.take_all()
+        finally:
+            mutex.unlock()
+        if park is not None:
+            waiters.wake_taken(park)
 
     def clear(self):
         """Take the flag back. Whoever was woken by :meth:`set` stays woken."""
@@ -113,7 +130,8 @@ class Event(_Linkable):
     def wait(self, timeout=None):
         """Block until the flag is set, or *timeout* seconds have passed; returns True or False accordingly.
 
-        True also when the flag was set and cleared again meanwhile. Raises LoopExit when nothing is left that could set it.
+        True also when the flag was set and cleared again meanwhile. Raises LoopExit when nothing is left that could set it: no other
+        greenlet or event of this loop, and no other native thread.
         """
         if self._flag:
             return True
@@ -144,6 +162,11 @@ class AsyncResult(_Linkable):
         2
 
     It has the methods of :class:`concurrent.futures.Future` that make sense for it, under those names too.
+
+    Any native thread may use it: what is set there is got here.
+
+    .. versionchanged:: 26.11.0
+       Safe to use from several native threads.
     """
 
     def __init__(self):
@@ -179,9 +202,7 @@ class AsyncResult(_Linkable):
 
     def set(self, value=None):
         """Store *value*, in place of what there was. Everybody who waits will be woken, soon."""
-        self._value = value
-        self._exc_info = None
-        self._wake()
+        self._store(value, None, False)
 
     def set_exception(self, exception, exc_info=None):
         """Store *exception*, to be raised by :meth:`get`. Everybody who waits will be woken, soon.
@@ -197,8 +218,22 @@ class AsyncResult(_Linkable):
         if not isinstance(exception, BaseException):
             raise TypeError(f"only exceptions can be raised later, not {exception!r}")
         traceback = exception.__traceback__ if not exc_info else exc_info[2]
-        self._exc_info = (type(exception), exception, traceback)
-        self._wake()
+        self._store(None, (type(exception), exception, traceback), True)
+
+    def _store(self, value, exc_info, failed):
+        mutex.lock()
+        try:
+            dropped, dropped_too = self._value, self._exc_info  # let go of without the mutex: that may run anything
+            if not failed:
+                self._value = value
+            self._exc_info = exc_info
+            waiters = self._waiters
+            park = None if waiters is None else waiters.take_all()
+        finally:
+            mutex.unlock()
+        if park is not None:
+            waiters.wake_taken(park)
+        dropped = dropped_too = None
 
     def get(self, block=True, timeout=None):
         """The value, waiting for it if need be; raises the exception instead if that is what came, with its traceback.
@@ -206,17 +241,18 @@ class AsyncResult(_Linkable):
         Raises :class:`gevent.Timeout` when there is nothing after *timeout* seconds, or now and not *block*; LoopExit when nothing is
         left that could set it.
         """
-        if self._value is not _UNSET:
-            return self._value
-        if self._exc_info is None:
+        while True:
+            value = self._value
+            if value is not _UNSET:
+                return value
+            exc_info = self._exc_info
+            if exc_info is not None:
+                # With the traceback as it was stored: the exception's own grows each time it is raised.
+                raise exc_info[1].with_traceback(exc_info[2])
             if not block:
                 raise Timeout()
             if not self._wait(timeout) and not self.ready():
                 raise timeout if isinstance(timeout, Timeout) else Timeout(timeout)
-            if self._value is not _UNSET:
-                return self._value
-        # With the traceback as it was stored: the exception's own grows each time it is raised.
-        raise self._exc_info[1].with_traceback(self._exc_info[2])
 
     def get_nowait(self):
         """``get(block=False)``: the value, or Timeout."""

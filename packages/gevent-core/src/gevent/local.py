@@ -83,7 +83,7 @@ def _link(current, user):
     # alone would free them only with the object, which is often kept for its result.
     if current._links is None:
         current._links = WaitQueue()
-    current._links.appendleft(get_loop().park_call(_ended, user))
+    current._links.link_first(_ended, user)
 
 
 class _Home:

@@ -1,15 +1,17 @@
 cimport cython
 
 from gevent._libev.cext cimport Park, loop as Loop
+from gevent._mutex cimport Mutex
 from gevent._switching cimport get_loop
 from gevent._waiting cimport WaitQueue
 
 
+cdef Mutex mutex
 cdef object _CALLED
 
 
 cdef class Contended:
-    cdef bint _free(self, Line line, object token, bint called) except -1
+    cdef bint _take(self, Line line, object token, bint called) except -1
 
 
 cdef class Line(WaitQueue):
@@ -17,11 +19,19 @@ cdef class Line(WaitQueue):
 
     cpdef append(self, Park park)
     cpdef remove(self, Park park)
-    @cython.locals(park=Park, after=Park)
+    @cython.locals(park=Park)
+    cdef Park _next(self)
+    @cython.locals(park=Park)
     cpdef call(self)
     cpdef call_many(self, Py_ssize_t count)
-    @cython.locals(park=Park, loop=Loop, free=bint, called=bint)
+    @cython.locals(park=Park, loop=Loop, taken=bint, woken=bint)
     cpdef bint wait_for(self, Contended owner, object token, object timeout) except -1
+    cdef _stand_again(self, Park park)
+    cdef bint _leave(self, Park park) except -1
+
+
+cdef class _Glance:
+    cdef object semaphore
 
 
 cdef class Semaphore(Contended):
@@ -30,10 +40,15 @@ cdef class Semaphore(Contended):
     cdef object __weakref__
 
     cpdef bint acquire(self, bint blocking=*, object timeout=*) except -1
+    @cython.locals(free=bint)
+    cdef bint _grab(self) noexcept
+    @cython.locals(counter=Py_ssize_t, line=Line)
     cpdef release(self)
+    @cython.locals(counter=Py_ssize_t, line=Line)
     cpdef Py_ssize_t wait(self, object timeout=*) except -1
-    cdef bint _wait(self, object timeout) except -1
-    cdef bint _free(self, Line line, object token, bint called) except -1
+    @cython.locals(line=Line)
+    cdef Line _queue(self)
+    cdef bint _take(self, Line line, object token, bint called) except -1
     cpdef bint locked(self) except -1
     cpdef bint ready(self) except -1
 
@@ -41,6 +56,7 @@ cdef class Semaphore(Contended):
 cdef class BoundedSemaphore(Semaphore):
     cdef Py_ssize_t _initial_value
 
+    @cython.locals(over=bint, counter=Py_ssize_t, line=Line)
     cpdef release(self)
 
 

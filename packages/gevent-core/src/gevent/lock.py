@@ -3,15 +3,17 @@
 How it works
 ============
 Whoever finds a semaphore free takes a unit with nothing but arithmetic: no object is made and no hub is needed. Whoever does not
-stands in line, in a :class:`Line`. ``release()`` calls the first in line that was not called before. When that greenlet runs, it looks
-whether there still is a unit, since a running greenlet may have been quicker. If so it leaves the line and takes it, else it waits
-again *in its place*: those who wait are served in order of arrival, whatever happens between being called and running. Who dies after
-it was called calls the next in its stead. So there are always as many on their way as there are units, or nobody is left in line, and no
-wake-up is lost, whatever is killed or times out.
+stands in line, in a :class:`Line`. ``release()`` calls the first in line that was not called before. When that greenlet runs, it tries
+to take a unit, and may find none, since a running greenlet may have been quicker. If it gets one it leaves the line, else it waits
+again *in its place*: those who wait are served in order of arrival, whatever happens between being called and running. Who leaves
+without a unit after it was called calls the next in its stead. So there are always as many on their way as there are units, or nobody
+is left in line, and no wake-up is lost, whatever is killed or times out.
 
-Anything can be released at any time: between any two steps, where objects are made or dropped, the garbage collector may call
-somebody's ``__del__``, and that may call ``release()``. So the object that waits, the park, is made first and used for every wait;
-between the last look at the counter and the wait nothing is made or dropped.
+*Threads.* The counter and the line change with the mutex held (:mod:`gevent._mutex`), so greenlets of several native threads, and
+threads without greenlets, may share a lock. Waking a greenlet of another thread posts it to that thread's loop.
+
+*Finalizers.* Anything can be released at any time: wherever objects are made or dropped, the garbage collector may call somebody's
+``__del__``, and that may call ``release()``. The mutex is never held there, and who waits stands in line before it looks at the counter.
 """
 
 from _thread import TIMEOUT_MAX
@@ -19,6 +21,7 @@ from time import monotonic
 
 from greenlet import getcurrent
 
+from gevent._mutex import Mutex, mutex  # noqa: F401 - Mutex is what the .pxd says mutex is
 from gevent._switching import get_loop
 from gevent._waiting import WaitQueue
 from gevent.timeout import Timeout, with_timeout
@@ -31,8 +34,8 @@ _CALLED = object()
 class Contended:
     """What greenlets stand in line for: the base of the locks and queues."""
 
-    def _free(self, line, token, called):
-        """Whether who stands in *line* with *token* may go, having been *called* or not. Must not wait, nor make objects."""
+    def _take(self, line, token, called):
+        """Take what who stands in *line* with *token* waits for, having been *called* or not; False if it is not there. Must not wait."""
         return True
 
 
@@ -56,24 +59,36 @@ class Line(WaitQueue):
             self.first = park.next
         WaitQueue.remove(self, park)
 
+    def _next(self):
+        """Who is to be called next: a greenlet, marked as called, or a link, taken out; None if all were called."""
+        mutex.lock()
+        try:
+            park = self.first
+            while park is not None:
+                if park.callback is not None:
+                    self.remove(park)
+                    return park
+                if park.queue is self:
+                    park.queue = _CALLED
+                    self.first = park.next
+                    return park
+                park = park.next
+            self.first = None
+            return None
+        finally:
+            mutex.unlock()
+
     def call(self):
         """Wake the first who was not called yet, and call the links before it, which take nothing."""
-        park = self.first
-        while park is not None:
+        while True:
+            park = self._next()
+            if park is None:
+                return
             if park.callback is not None:
-                self.remove(park)
-                if park.wake():
-                    self._note_called(park)
-                park = self.first  # anew: that made objects, and so may have run a __del__ that called others
-                continue
-            after = park.next
-            if park.queue is self:
-                park.queue = _CALLED
-                if park.wake():
-                    self.first = after
-                    return
-            park = after
-        self.first = None
+                self.note_called(park)
+                park.wake()
+            elif park.wake():
+                return
 
     def call_many(self, count):
         """:meth:`call` *count* times, or until all were called."""
@@ -82,45 +97,75 @@ class Line(WaitQueue):
             count -= 1
 
     def wait_for(self, owner, token, timeout):
-        """Stand in line until *owner* is free (True) or *timeout* seconds have passed (False). *token* is named as what we wait for.
+        """Stand in line until *owner* let us take what we wait for (True) or *timeout* seconds have passed (False).
 
-        Who takes less than it was called for, because it only looks, or fails to, has to :meth:`call` the next.
+        *token* is named as what we wait for, and tells *owner* what to take. Who takes less than it was called for, because it only
+        looks, has to :meth:`call` the next.
         """
         if timeout is not None and isinstance(timeout, Timeout):
             return with_timeout(timeout, self.wait_for, owner, token, None, timeout_value=False)
         deadline = None if timeout is None else monotonic() + timeout
         park = get_loop().park(token)
-        self.append(park)
+        taken = False
+        self.add(park)
         try:
-            free = owner._free(self, token, False)
-            while not free:
-                called = park.wait(timeout)
-                free = owner._free(self, token, called)
-                if free or not called:
+            while True:
+                taken = owner._take(self, token, False)
+                if taken:
+                    break
+                woken = park.wait(timeout)
+                taken = owner._take(self, token, park.queue is not self)
+                if taken or not woken:
                     break
                 if deadline is not None:
                     timeout = deadline - monotonic()
                     if timeout <= 0:
                         break
-                park.queue = self  # can be called again
-                self.first = self.head
-        except BaseException:
+                self._stand_again(park)
+        finally:
+            if self._leave(park) and not taken:
+                self.call()
+        return taken
+
+    def _stand_again(self, park):
+        """Make *park* one that can be called again, in its place."""
+        mutex.lock()
+        try:
+            park.queue = self
+            self.first = self.head
+        finally:
+            mutex.unlock()
+
+    def _leave(self, park):
+        """Take *park* out; returns whether it was called."""
+        mutex.lock()
+        try:
             called = park.queue is not self
             self.remove(park)
-            if called:
-                self.call()
-            raise
-        self.remove(park)
-        return free
+            return called
+        finally:
+            mutex.unlock()
+
+
+class _Glance:
+    """What who only waits until it could acquire stands in line with."""
+
+    def __init__(self, semaphore):
+        self.semaphore = semaphore
+
+    def __repr__(self):
+        return repr(self.semaphore)
 
 
 class Semaphore(Contended):
     """Semaphore(value=1, hub=None)
 
     A counter that :meth:`acquire` decrements, waiting while it is 0, and :meth:`release` increments. Whoever waits is served in order
-    of arrival. It can be used where nothing else can: released in a ``__del__``, made before there is a hub. ValueError for a negative
-    *value*. *hub* is accepted and not needed.
+    of arrival. It can be used where nothing else can: released in a ``__del__``, made before there is a hub. Greenlets of several native
+    threads, and threads without greenlets, may share it. ValueError for a negative *value*. *hub* is accepted and not needed.
 
+    .. versionchanged:: 26.11.0
+       Safe to use from several native threads.
     .. versionchanged:: 1.1
        Can be weakly referenced.
     """
@@ -138,47 +183,78 @@ class Semaphore(Contended):
 
     @counter.setter
     def counter(self, value):
-        self._counter = value
-        if self._line is not None:
-            self._line.call_many(self._counter)
+        mutex.lock()
+        try:
+            self._counter = value
+            line = self._line
+        finally:
+            mutex.unlock()
+        if line is not None:
+            line.call_many(value)
 
     def acquire(self, blocking=True, timeout=None):
         """Take a unit, waiting for one if need be. Returns whether it was taken.
 
         False when there is none after *timeout* seconds, or now and not *blocking*. Raises LoopExit when nothing is left that could
-        release it, BlockingSwitchOutError if it had to wait in the hub.
+        release it, no other native thread either; BlockingSwitchOutError if it had to wait in the hub.
         """
-        if self._counter > 0:
-            self._counter -= 1
+        if self._grab():
             return True
-        if not blocking or not self._wait(timeout):
+        if not blocking:
             return False
-        self._counter -= 1
-        return True
+        return self._queue().wait_for(self, self, timeout)
+
+    def _grab(self):
+        """Take a unit if there is one."""
+        mutex.lock()
+        try:
+            free = self._counter > 0
+            if free:
+                self._counter -= 1
+        finally:
+            mutex.unlock()
+        return free
 
     def release(self):
         """Give a unit back, and wake the first who waits, if any. Returns the new count."""
-        self._counter += 1
-        if self._line is not None and self._counter > 0:
-            self._line.call()
-        return self._counter
+        mutex.lock()
+        try:
+            self._counter += 1
+            counter = self._counter
+            line = self._line
+        finally:
+            mutex.unlock()
+        if line is not None and counter > 0 and line.first is not None:
+            line.call()
+        return counter
 
     def wait(self, timeout=None):
         """Block until :meth:`acquire` could succeed, or *timeout* seconds have passed, and take nothing.
 
         Returns how often it could: 0 after a timeout. Another greenlet may be quicker to take it.
         """
-        if self._counter <= 0 and self._wait(timeout):
-            self._line.call()
-        return self._counter if self._counter > 0 else 0
+        if self._counter <= 0:
+            line = self._queue()
+            if line.wait_for(self, _Glance(self), timeout):
+                line.call()
+        counter = self._counter
+        return counter if counter > 0 else 0
 
-    def _wait(self, timeout):
-        """Stand in line; returns whether there is a unit."""
+    def _queue(self):
+        """The line, made when somebody has to wait for the first time."""
         if self._line is None:
-            self._line = Line()
-        return self._line.wait_for(self, self, timeout)
+            line = Line()
+            mutex.lock()
+            try:
+                if self._line is None:
+                    self._line = line
+            finally:
+                mutex.unlock()
+        return self._line
 
-    def _free(self, line, token, called):
+    def _take(self, line, token, called):
+        if token is self:
+            return self._grab()
         return self._counter > 0
 
     def locked(self):
@@ -197,11 +273,10 @@ class Semaphore(Contended):
 
         It must not wait. It stands in the same line as the greenlets that wait, and takes nothing. TypeError unless it can be called.
         """
-        if self._line is None:
-            self._line = Line()
-        self._line.link(callback, self)
+        line = self._queue()
+        line.link(callback, self)
         if self._counter > 0:
-            self._line.call()
+            line.call()
 
     def unlink(self, callback):
         """Undo one :meth:`rawlink` of *callback*; nothing if there is none."""
@@ -234,12 +309,20 @@ class BoundedSemaphore(Semaphore):
 
     def release(self):
         """Give a unit back, and wake the first who waits, if any. Returns the new count; ValueError if nothing was acquired."""
-        if self._counter >= self._initial_value:
+        mutex.lock()
+        try:
+            over = self._counter >= self._initial_value
+            if not over:
+                self._counter += 1
+            counter = self._counter
+            line = self._line
+        finally:
+            mutex.unlock()
+        if over:
             raise self._OVER_RELEASE_ERROR(f"{self!r} was released more often than it was acquired")
-        self._counter += 1
-        if self._line is not None and self._counter > 0:
-            self._line.call()
-        return self._counter
+        if line is not None and counter > 0 and line.first is not None:
+            line.call()
+        return counter
 
 
 class DummySemaphore:
@@ -307,7 +390,10 @@ class RLock:
     """RLock(hub=None)
 
     A lock that the greenlet which holds it may acquire again; it is free after as many releases. It may stand in for
-    :class:`threading.RLock`. *hub* is accepted and not needed.
+    :class:`threading.RLock`, and greenlets of several native threads may share it. *hub* is accepted and not needed.
+
+    .. versionchanged:: 26.11.0
+       Safe to use from several native threads.
     """
 
     def __init__(self, hub=None):

@@ -1,17 +1,31 @@
 cimport cython
 
 from gevent._libev.cext cimport Park, current_loop, loop as Loop
+from gevent._mutex cimport Mutex
 from gevent._switching cimport get_loop
 from gevent._waiting cimport WaitQueue
 from gevent.lock cimport Contended, Line
 
+cdef Mutex mutex
 cdef object _LATE
+cdef int _OPEN
+cdef int _TAKEN
+cdef int _REFUSED
+cdef int _GONE
+cdef set _plain_classes
 
 
 cdef class _Offer:
     cdef object queue
     cdef object item
-    cdef bint taken
+    cdef int state
+
+
+cdef class _Want:
+    cdef object queue
+    cdef object item
+    cdef bint peek
+    cdef bint refused
 
 
 @cython.locals(loop=Loop)
@@ -24,6 +38,7 @@ cdef class SimpleQueue(Contended):
     cdef object _items
     cdef object _append
     cdef object _popleft
+    cdef object _own
     cdef Line _getters
     cdef Line _putters
     cdef Py_ssize_t _maxsize
@@ -37,32 +52,40 @@ cdef class SimpleQueue(Contended):
     cpdef Py_ssize_t qsize(self) except -1
     cpdef bint empty(self) except -1
     cpdef bint full(self) except -1
+    cdef _lock(self)
+    cdef _unlock(self)
+    @cython.locals(called=bint, fits=bint, down=bint)
     cpdef put(self, object item, bint block=*, object timeout=*)
     cpdef put_nowait(self, object item)
     cdef bint _room(self) except -1
-    @cython.locals(offer=_Offer)
-    cdef bint _free(self, Line line, object token, bint called) except -1
-    cdef _store(self, object item)
-    @cython.locals(offer=_Offer)
+    cdef bint _take(self, Line line, object token, bint called) except -1
+    @cython.locals(found=bint, called=bint)
+    cdef bint _take_item(self, _Want want) except -1
+    @cython.locals(done=bint, called=bint)
+    cdef bint _take_room(self, _Offer offer) except -1
+    @cython.locals(offer=_Offer, state=int, in_hub=bint)
     cdef _put_waiting(self, object item, bint block, object timeout)
+    @cython.locals(fits=bint)
     cdef _overfill(self, object item)
-    cdef _call_putter(self)
     cdef _refuse(self)
+    @cython.locals(found=bint, called=bint)
     cpdef get(self, bint block=*, object timeout=*)
     cpdef get_nowait(self)
+    @cython.locals(found=bint)
     cpdef peek(self, bint block=*, object timeout=*)
-    cdef _get_waiting(self, bint block, object timeout)
-    cdef _wait_item(self, bint block, object timeout)
-    @cython.locals(offer=_Offer, park=Park)
+    @cython.locals(want=_Want)
+    cdef _wait_item(self, bint peek, bint block, object timeout)
+    @cython.locals(offer=_Offer, park=Park, taken=bint)
     cdef bint _serve(self) except -1
 
 
 cdef class Queue(SimpleQueue):
     cdef WaitQueue _joiners
 
+    @cython.locals(left=Py_ssize_t)
     cpdef task_done(self)
     cdef _check_done(self)
-    @cython.locals(park=Park, loop=Loop, done=bint)
+    @cython.locals(park=Park, loop=Loop, joiners=WaitQueue, fresh=WaitQueue, done=bint)
     cpdef bint join(self, object timeout=*) except -1
 
 
@@ -91,10 +114,11 @@ cdef class Channel(Contended):
     cpdef put_nowait(self, object item)
     @cython.locals(park=Park, loop=Loop)
     cpdef _put_waiting(self, _Offer offer, object timeout)
-    @cython.locals(loop=Loop)
+    @cython.locals(park=Park, loop=Loop, claimed=bint)
     cdef _deposit(self, _Offer offer)
+    @cython.locals(want=_Want)
     cpdef get(self, bint block=*, object timeout=*)
     cpdef get_nowait(self)
-    cdef bint _free(self, Line line, object token, bint called) except -1
+    cdef bint _take(self, Line line, object token, bint called) except -1
     @cython.locals(park=Park, offer=_Offer)
-    cdef _take(self)
+    cdef bint _match(self, _Want want, Py_ssize_t least) except -1

@@ -16,10 +16,16 @@ They have the methods of the standard library's :mod:`queue`, and more: ``peek``
 How it works
 ============
 Getters and putters that wait stand in a :class:`gevent.lock.Line` each, whose rules keep the order of arrival and lose no wake-up:
-putting an item calls the first getter, taking one calls the first putter, and who is called looks again before taking or putting.
+putting an item calls the first getter, taking one calls the first putter, and who is called tries before waiting again.
 
 The hub never waits, so it is served through those who do (``_serve`` and ``_overfill`` below): it gets the item of a putter
 that waits, and it may put one item more than fits for each getter that waits, since that many are about to be taken.
+
+*Threads.* Any native thread may use a queue. Looking at the container and changing it is one step, with the mutex held
+(:mod:`gevent._mutex`) where the container is a plain deque or list, whose methods run nothing else. Where it is not, that is, in a
+:class:`PriorityQueue`, which compares the user's items, and in subclasses, a native lock of the queue's own is held instead: the hooks
+run with it locked, as those of the standard library's queues do. A finalizer that uses the very queue whose hook it interrupts has the
+lock already; the hook has to bear that, as it had to before.
 """
 
 import queue as _queue
@@ -31,6 +37,8 @@ from types import GenericAlias
 
 from greenlet import getcurrent
 
+from gevent._mutex import Mutex, mutex  # noqa: F401 - Mutex is what the .pxd says mutex is
+from gevent._originals import get_original
 from gevent._switching import get_hub, get_loop
 from gevent._waiting import WaitQueue
 from gevent.core import current_loop
@@ -58,6 +66,14 @@ else:
 
 _LATE = object()
 
+_RLock = get_original("_thread", "RLock")
+
+# What becomes of an offer.
+_OPEN = 0
+_TAKEN = 1  # the item is in the queue, or a getter has it
+_REFUSED = 2  # the queue was shut down
+_GONE = 3  # its putter waits no more
+
 
 class _Offer:
     """An item whose putter waits. The putter's park names it as its owner, so that the item can be found in the line."""
@@ -65,7 +81,20 @@ class _Offer:
     def __init__(self, queue, item):
         self.queue = queue
         self.item = item
-        self.taken = False
+        self.state = _OPEN
+
+    def __repr__(self):
+        return repr(self.queue)
+
+
+class _Want:
+    """What a getter waits with: the item comes here. With *peek*, it is looked at and stays in the queue."""
+
+    def __init__(self, queue, peek):
+        self.queue = queue
+        self.peek = peek
+        self.item = None
+        self.refused = False
 
     def __repr__(self):
         return repr(self.queue)
@@ -103,7 +132,9 @@ class SimpleQueue(Contended):
     negative; :meth:`put` waits for room. It starts with *items*, which may be more. It has the methods of :class:`queue.SimpleQueue`.
 
     Subclasses may override ``_init(maxsize, items)``, called with no *items* when there are none, ``_put(item)``, ``_get()`` and
-    ``_peek()``. They must not wait.
+    ``_peek()``. They must not wait; they are called with the queue locked for other native threads.
+
+    Greenlets of several native threads, and threads without greenlets, may share it.
 
     .. versionadded:: 26.11.0
     """
@@ -113,6 +144,7 @@ class SimpleQueue(Contended):
     def __init__(self, maxsize=None, items=None):
         self._getters = Line()
         self._putters = Line()
+        self._own = None if type(self) in _plain_classes else _RLock()
         self._maxsize = _limit(maxsize)
         self._unfinished = 0
         self._is_shutdown = False
@@ -123,6 +155,19 @@ class SimpleQueue(Contended):
             self._unfinished = self.qsize()
         else:
             self._init(self._maxsize)  # the standard library's hook has no second argument
+
+    def _lock(self):
+        """Take the lock that guards container, count of tasks, shutdown and offers. Never with the mutex held."""
+        if self._own is None:
+            mutex.lock()
+        else:
+            self._own.acquire()
+
+    def _unlock(self):
+        if self._own is None:
+            mutex.unlock()
+        else:
+            self._own.release()
 
     def _init(self, maxsize, items=None):
         """Make ``self.queue``, the container, with *items* in it."""
@@ -152,6 +197,8 @@ class SimpleQueue(Contended):
 
     @queue.setter
     def queue(self, container):
+        if self._own is None and type(container) is not deque and type(container) is not list:
+            self._own = _RLock()  # its methods may run anything
         self._items = container
         # Bound once: to look them up takes a fifth of the time of put() and get().
         self._append = getattr(container, "append", None)
@@ -222,7 +269,15 @@ class SimpleQueue(Contended):
 
     def copy(self):
         """A new queue of the same type, bound and items. Nobody waits for it."""
-        return type(self)(self._maxsize or None, self.queue)
+        return type(self)(self._maxsize or None, self._snapshot())
+
+    def _snapshot(self):
+        """The items as a list."""
+        while True:
+            try:
+                return list(self._items)
+            except RuntimeError:  # another thread changed it meanwhile
+                pass
 
     # -- putting
 
@@ -237,11 +292,22 @@ class SimpleQueue(Contended):
         """
         if timeout is not None and block:
             _check(timeout)
-        if self._is_shutdown:
-            self._refuse()
-        if self._room():
-            self._store(item)
-        else:
+        called = fits = False
+        self._lock()
+        try:
+            down = self._is_shutdown
+            if not down and self._room():
+                fits = True
+                self._put(item)
+                self._unfinished += 1
+                called = self._getters.first is not None
+        finally:
+            self._unlock()
+        if called:
+            self._getters.call()
+        elif not fits:
+            if down:
+                self._refuse()
             self._put_waiting(item, block, timeout)
 
     def put_nowait(self, item):
@@ -251,17 +317,51 @@ class SimpleQueue(Contended):
     def _room(self):
         return self._maxsize == 0 or self.qsize() < self._maxsize
 
-    def _free(self, line, token, called):
+    def _take(self, line, token, called):
+        """What waiting getters and putters try: see :meth:`gevent.lock.Contended._take`."""
         if line is self._getters:
-            return self.qsize() > 0 or self._is_shutdown
-        offer = token
-        return offer.taken or self._room() or self._is_shutdown
+            return self._take_item(token)
+        return self._take_room(token)
 
-    def _store(self, item):
-        self._put(item)
-        self._unfinished += 1
-        if self._getters.first is not None:
+    def _take_item(self, want):
+        found = called = False
+        self._lock()
+        try:
+            if self.qsize() > 0:
+                found = True
+                if want.peek:
+                    want.item = self._peek()
+                else:
+                    want.item = self._get()
+                    called = self._putters.first is not None and self._room()
+            elif self._is_shutdown:
+                found = want.refused = True
+        finally:
+            self._unlock()
+        if called:
+            self._putters.call()
+        return found
+
+    def _take_room(self, offer):
+        done = called = False
+        self._lock()
+        try:
+            if offer.state != _OPEN:
+                done = True
+            elif self._is_shutdown:
+                done = True
+                offer.state = _REFUSED
+            elif self._room():
+                done = True
+                self._put(offer.item)
+                self._unfinished += 1
+                offer.state = _TAKEN
+                called = self._getters.first is not None
+        finally:
+            self._unlock()
+        if called:
             self._getters.call()
+        return done
 
     def _put_waiting(self, item, block, timeout):
         """:meth:`put` when there is no room."""
@@ -269,31 +369,42 @@ class SimpleQueue(Contended):
             self._overfill(item)
             return
         offer = _Offer(self, item)
+        in_hub = False
+        state = _OPEN
         try:
-            if not self._putters.wait_for(self, offer, timeout):
-                raise Full
+            self._putters.wait_for(self, offer, timeout)
         except BlockingSwitchOutError:
-            self._overfill(item)
-            return
-        if offer.taken:
-            return
-        if self._is_shutdown:
+            in_hub = True
+        finally:
+            self._lock()
+            try:
+                state = offer.state
+                if state == _OPEN:
+                    offer.state = _GONE
+            finally:
+                self._unlock()
+        if state == _REFUSED:
             self._refuse()
-        try:
-            self._store(item)
-        except BaseException:
-            self._call_putter()
-            raise
+        elif state == _OPEN and in_hub:
+            self._overfill(item)
+        elif state == _OPEN:
+            raise Full
 
     def _overfill(self, item):
         """Full, except in the hub while getters wait, or were called and have not run: they take that many."""
-        if self.qsize() >= self._maxsize + self._getters.count or not _in_hub():
-            raise Full
-        self._store(item)
-
-    def _call_putter(self):
-        if self._putters.first is not None and self._room():
-            self._putters.call()
+        if _in_hub():
+            self._lock()
+            try:
+                fits = self._maxsize == 0 or self.qsize() < self._maxsize + self._getters.count
+                if fits:
+                    self._put(item)
+                    self._unfinished += 1
+            finally:
+                self._unlock()
+            if fits:
+                self._getters.call()
+                return
+        raise Full
 
     def _refuse(self):
         raise ShutDown
@@ -312,24 +423,18 @@ class SimpleQueue(Contended):
         """
         if timeout is not None and block:
             _check(timeout)
-        if self.qsize() == 0:
-            return self._get_waiting(block, timeout)
-        item = self._get()
-        if self._putters.first is not None:
-            self._call_putter()
-        return item
-
-    def _get_waiting(self, block, timeout):
-        """:meth:`get` when there is no item."""
-        self._wait_item(block, timeout)
+        found = called = False
+        self._lock()
         try:
-            item = self._get()
-        except BaseException:
-            self._getters.call()
-            raise
-        if self._putters.first is not None:
-            self._call_putter()
-        return item
+            if self.qsize() > 0:
+                found = True
+                item = self._get()
+                called = self._putters.first is not None and self._room()
+        finally:
+            self._unlock()
+        if called:
+            self._putters.call()
+        return item if found else self._wait_item(False, block, timeout)
 
     def get_nowait(self):
         """``get(block=False)``: an item if there is one, else Empty."""
@@ -339,42 +444,60 @@ class SimpleQueue(Contended):
         """The item that :meth:`get` would take, which stays in the queue; waiting for one, and raising, like :meth:`get`."""
         if timeout is not None and block:
             _check(timeout)
-        if self.qsize() == 0:
-            self._wait_item(block, timeout)
-            self._getters.call()
-        return self._peek()
+        found = False
+        self._lock()
+        try:
+            if self.qsize() > 0:
+                found = True
+                item = self._peek()
+        finally:
+            self._unlock()
+        return item if found else self._wait_item(True, block, timeout)
 
     def peek_nowait(self):
         """``peek(block=False)``: the next item if there is one, else Empty."""
         return self.peek(False)
 
-    def _wait_item(self, block, timeout):
-        """Return once there is an item, or raise. Who does not take it has to call the next getter."""
-        if self._putters.count and _in_hub() and self._serve():
-            return
+    def _wait_item(self, peek, block, timeout):
+        """:meth:`get`, or :meth:`peek`, when there is no item."""
+        want = _Want(self, peek)
+        if self._putters.count and _in_hub() and self._serve() and self._take_item(want):
+            return want.item
         if self._is_shutdown:
             self._refuse()
         if not block:
             raise Empty
         try:
-            if not self._getters.wait_for(self, self, timeout):
+            if not self._getters.wait_for(self, want, timeout):
                 raise Empty
         except BlockingSwitchOutError:
             raise Empty from None
-        if self.qsize() == 0:
+        if want.refused:
             self._refuse()
+        if peek:
+            self._getters.call()  # who is next in line, since the item is still there
+        return want.item
 
     def _serve(self):
         """Take over the item of a putter that waits, or was called and has not run; False if there is none."""
-        park = self._putters.head
-        while park is not None:
+        for park in self._putters.waiters():
             offer = park.owner
-            if not offer.taken:
-                offer.taken = True
+            if type(offer) is not _Offer:
+                continue
+            self._lock()
+            try:
+                taken = offer.state == _OPEN
+                if taken:
+                    self._put(offer.item)
+                    self._unfinished += 1
+                    offer.state = _TAKEN
+            finally:
+                self._unlock()
+            if taken:
                 park.wake()
-                self._store(offer.item)
+                if self._getters.first is not None:
+                    self._getters.call()
                 return True
-            park = park.next
         return False
 
     def __iter__(self):
@@ -419,7 +542,11 @@ class Queue(SimpleQueue):
 
     @unfinished_tasks.setter
     def unfinished_tasks(self, count):
-        self._unfinished = count
+        self._lock()
+        try:
+            self._unfinished = count
+        finally:
+            self._unlock()
         self._check_done()
 
     def _format(self):
@@ -430,14 +557,21 @@ class Queue(SimpleQueue):
         """A new queue of the same type, bound, items and unfinished tasks. Nobody waits for it."""
         if self._unfinished == self.qsize():
             return SimpleQueue.copy(self)  # so that a subclass need not take a third argument
-        return type(self)(self._maxsize or None, self.queue, self._unfinished)
+        return type(self)(self._maxsize or None, self._snapshot(), self._unfinished)
 
     def task_done(self):
         """Report that an item which was got is dealt with. ValueError when that happens more often than items were put."""
-        if self._unfinished <= 0:
+        self._lock()
+        try:
+            left = self._unfinished - 1
+            if left >= 0:
+                self._unfinished = left
+        finally:
+            self._unlock()
+        if left < 0:
             raise ValueError("task_done() called too many times: every item was reported as done already")
-        self._unfinished -= 1
-        self._check_done()
+        if left == 0:
+            self._check_done()
 
     def _check_done(self):
         if self._unfinished == 0 and self._joiners is not None:
@@ -453,18 +587,24 @@ class Queue(SimpleQueue):
             return True
         if timeout is not None and isinstance(timeout, Timeout):
             return with_timeout(timeout, self.join, timeout_value=False)
-        if self._joiners is None:
-            self._joiners = WaitQueue()
+        joiners = self._joiners
+        if joiners is None:
+            fresh = WaitQueue()
+            self._lock()
+            try:
+                if self._joiners is None:
+                    self._joiners = fresh
+                joiners = self._joiners
+            finally:
+                self._unlock()
         park = get_loop().park(self)
-        if self._unfinished == 0:
-            return True
-        self._joiners.append(park)
+        joiners.add(park)
         try:
-            done = park.wait(timeout)
+            done = self._unfinished == 0 or park.wait(timeout)
         finally:
-            if park.queue is not None:
-                self._joiners.remove(park)
-        return done or self._unfinished == 0
+            if not joiners.discard(park):
+                done = True
+        return done
 
     def shutdown(self, immediate=False):
         """Accept no more items: :meth:`put` raises ShutDown from now on, and :meth:`get` as soon as the queue is empty.
@@ -474,12 +614,17 @@ class Queue(SimpleQueue):
 
         .. versionadded:: 26.11.0
         """
-        self._is_shutdown = True
-        if immediate:
-            while self.qsize() > 0:
-                self._get()
+        dropped = []  # let go of without the lock: that may run anything
+        self._lock()
+        try:
+            self._is_shutdown = True
+            while immediate and self.qsize() > 0:
+                dropped.append(self._get())
                 if self._unfinished > 0:
                     self._unfinished -= 1
+        finally:
+            self._unlock()
+        if immediate:
             self._check_done()
         self._getters.call_many(self._getters.count)
         self._putters.call_many(self._putters.count)
@@ -522,6 +667,10 @@ class PriorityQueue(Queue):
         return heappop(self._items)
 
 
+# Whose containers are plain, and whose hooks are ours.
+_plain_classes = {SimpleQueue, Queue, JoinableQueue, LifoQueue}
+
+
 def _unclaimed(offer):
     """Never called: what a park is made of that holds the place of an offer nobody waits with."""
 
@@ -529,7 +678,8 @@ def _unclaimed(offer):
 class Channel(Contended):
     """Channel(maxsize=1)
 
-    Hands items from putters to getters without holding any: :meth:`put` returns when a getter took the item.
+    Hands items from putters to getters without holding any: :meth:`put` returns when a getter took the item. Greenlets of several native
+    threads may share it, and so may threads without greenlets, which then get a hub to wait in.
 
     .. versionchanged:: 1.1
        Can be iterated over.
@@ -591,25 +741,31 @@ class Channel(Contended):
 
     def _put_waiting(self, offer, timeout):
         park = get_loop().park(offer)
-        self._putters.append(park)
+        self._putters.add(park)
         self._getters.call()
         try:
             park.wait(timeout)
         except BlockingSwitchOutError:
-            self._putters.remove(park)
-            self._deposit(offer)
+            if self._putters.discard(park):
+                self._deposit(offer)
             return
         finally:
-            if park.queue is not None:
-                self._putters.remove(park)
-        if not offer.taken:
+            self._putters.discard(park)
+        if offer.state != _TAKEN:
             raise Full
 
     def _deposit(self, offer):
         """Leave *offer* for one of the getters that wait, each of whom has a claim on one."""
-        if self._putters.count >= self._getters.count:
+        park = get_loop().park_call(_unclaimed, offer)
+        mutex.lock()
+        try:
+            claimed = self._putters.count < self._getters.count
+            if claimed:
+                self._putters.append(park)
+        finally:
+            mutex.unlock()
+        if not claimed:
             raise Full
-        self._putters.append(get_loop().park_call(_unclaimed, offer))
         self._getters.call()
 
     def get(self, block=True, timeout=None):
@@ -620,32 +776,42 @@ class Channel(Contended):
         """
         if timeout is not None and block:
             _check(timeout)
-        if self._putters.count <= self._getters.count:
-            if not block:
+        want = _Want(self, False)
+        if self._match(want, self._getters.count + 1):
+            return want.item
+        if not block:
+            raise Empty
+        try:
+            if not self._getters.wait_for(self, want, timeout):
                 raise Empty
-            try:
-                if not self._getters.wait_for(self, self, timeout):
-                    raise Empty
-            except BlockingSwitchOutError:
-                raise Empty from None
-        return self._take()
+        except BlockingSwitchOutError:
+            raise Empty from None
+        return want.item
 
     def get_nowait(self):
         """``get(block=False)``: the item of a putter that waits, else Empty."""
         return self.get(False)
 
-    def _free(self, line, token, called):
+    def _take(self, line, token, called):
         # Each getter in line has a claim on one offer. Whoever was not called takes only what is left over.
-        return self._putters.count > 0 if called else self._putters.count >= self._getters.count
+        return self._match(token, 1 if called else self._getters.count)
 
-    def _take(self):
-        park = self._putters.head
-        self._putters.remove(park)
-        offer = park.owner
-        offer.taken = True
+    def _match(self, want, least):
+        """Give *want* the first offer, if there are at least so many."""
+        mutex.lock()
+        try:
+            if self._putters.count < least:
+                return False
+            park = self._putters.head
+            self._putters.remove(park)
+            offer = park.owner
+            offer.state = _TAKEN
+            want.item = offer.item
+        finally:
+            mutex.unlock()
         if park.callback is None:
             park.wake()
-        return offer.item
+        return True
 
     def __iter__(self):
         return self

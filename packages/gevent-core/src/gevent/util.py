@@ -128,7 +128,7 @@ def _waits():
     """``{id of a greenlet: what it waits on}``, as far as that is an object with a queue of waiters."""
     found = {}
     for each in gc.get_objects():
-        if type(each) is WaitQueue:
+        if isinstance(each, WaitQueue):
             for park in each.waiters():
                 found[id(park.greenlet)] = park.owner
     return found

@@ -286,8 +286,8 @@ cdef inline bint _forget(State* s, uint64_t ticket):
     return True
 
 
-cdef int _post(State* s, int kind, PyObject* target, PyObject* args) except -1:
-    """Hand an entry to the loop from another native thread, and wake the loop."""
+cdef bint _post(State* s, int kind, PyObject* target, PyObject* args) except -1:
+    """Hand an entry to the loop from another native thread, and wake the loop. False if the loop is destroyed."""
     cdef Posted* posted = <Posted*>PyMem_RawMalloc(sizeof(Posted))
     cdef bint gone
     if posted is NULL:
@@ -311,6 +311,11 @@ cdef int _post(State* s, int kind, PyObject* target, PyObject* args) except -1:
         PyMem_RawFree(posted)
         Py_DECREF(<object>target)
         Py_XDECREF(args)
+    return not gone
+
+
+cdef int _must_post(State* s, int kind, PyObject* target, PyObject* args) except -1:
+    if not _post(s, kind, target, args):
         raise ValueError("operation on destroyed loop")
     return 0
 
@@ -952,7 +957,7 @@ cdef class loop:
         if s.thread == libev.gevent_thread_ident():
             cb.ticket = _push(s, CALLBACK, <PyObject*>cb, NULL)
         else:
-            _post(s, CALLBACK, <PyObject*>cb, NULL)
+            _must_post(s, CALLBACK, <PyObject*>cb, NULL)
         return cb
 
     def run_callback_threadsafe(self, func, *args):
@@ -965,20 +970,20 @@ cdef class loop:
         _contract.check_callback(func)
         cb = callback.__new__(callback, func, args)
         cb.loop = self
-        _post(s, CALLBACK, <PyObject*>cb, NULL)
+        _must_post(s, CALLBACK, <PyObject*>cb, NULL)
         return cb
 
     cpdef uint64_t ready(self, greenlet g) except 0:
         cdef State* s = _check(self)
         if s.thread != libev.gevent_thread_ident():
-            _post(s, SWITCH, <PyObject*>g, NULL)
+            _must_post(s, SWITCH, <PyObject*>g, NULL)
             return <uint64_t>-1
         return _push(s, SWITCH, <PyObject*>g, NULL)
 
     cpdef uint64_t ready_call(self, object callback, tuple args) except 0:
         cdef State* s = _check(self)
         if s.thread != libev.gevent_thread_ident():
-            _post(s, CALL, <PyObject*>callback, <PyObject*>args)
+            _must_post(s, CALL, <PyObject*>callback, <PyObject*>args)
             return <uint64_t>-1
         return _push(s, CALL, <PyObject*>callback, <PyObject*>args)
 
@@ -1369,6 +1374,7 @@ cdef class callback:
 
 cdef enum:
     IDLE_PARK = 0       # nobody waits
+    AWAITED = 5         # wake() came before the greenlet left
     PARKED = 1          # the greenlet is away
     WOKEN = 2           # wake() queued the greenlet
     EXPIRED = 3         # the timer did
@@ -1569,6 +1575,9 @@ cdef class Park:
             _refuse_second(self)
         if s.thread != libev.gevent_thread_ident():
             _refuse_thread(self)
+        if self.state == AWAITED:
+            self.state = IDLE_PARK
+            return True
         self.greenlet = <greenlet>current
         self.state = PARKED
         self.ticket = 0
@@ -1601,21 +1610,26 @@ cdef class Park:
         return queued
 
     cpdef bint wake(self) except -1:
-        """Queue the greenlet, or the call. False if it was not waiting (any more); then nothing happens.
+        """Queue the greenlet, or the call. False if it does not wait any more, or never can; then nothing happens.
 
-        From another native thread it is posted to the loop, and True only means that.
+        A greenlet that has not left yet will not: its :meth:`wait` returns at once. So who makes a park known to others before it waits
+        misses nothing. From another native thread it is posted to the loop, and True only means that.
         """
         cdef State* s = self.loop.s
         if s.thread != libev.gevent_thread_ident():
-            _post(s, WAKE, <PyObject*>self, NULL)
-            return True
+            return _post(s, WAKE, <PyObject*>self, NULL)
         if self.callback is not None:
             if self.ticket or s.ptr is NULL or s.destroying:
                 return False
             args = (self,)
             self.ticket = _push(s, CALL, <PyObject*>_run_link, <PyObject*>args)
             return True
-        if self.state != PARKED or s.ptr is NULL or s.destroying:
+        if s.ptr is NULL or s.destroying:
+            return False
+        if self.state == IDLE_PARK:
+            self.state = AWAITED
+            return True
+        if self.state != PARKED:
             return False
         self.state = WOKEN
         _queue_park(self)
@@ -1631,11 +1645,17 @@ cdef class Park:
         return True
 
     cpdef bint cancel(self) except -1:
-        """Take a queued call back; True if that was in time. It will not be made, now or later."""
-        cdef bint queued = self.ticket != 0 and self.loop.s is not NULL and _forget(self.loop.s, self.ticket)
-        if self.timing and self.loop.s.ptr is not NULL:
-            _stop_park_timer(self.loop.s, self)
-        self.ticket = 0
+        """Take a queued call back; True if that was in time. It will not be made, now or later, unless it was begun.
+
+        In another native thread than the loop's the entry stays queued, and does nothing; the result is False.
+        """
+        cdef State* s = self.loop.s
+        cdef bint queued = False
+        if s is not NULL and s.thread == libev.gevent_thread_ident():
+            queued = self.ticket != 0 and _forget(s, self.ticket)
+            if self.timing and s.ptr is not NULL:
+                _stop_park_timer(s, self)
+            self.ticket = 0
         self.callback = self.owner = None
         return queued
 
