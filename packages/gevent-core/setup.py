@@ -38,10 +38,14 @@ def extensions():
     from Cython.Build import cythonize
 
     common = {
-        "include_dirs": [os.path.dirname(greenlet.__file__), f"{SOURCES}/_libev"],
+        "include_dirs": [f"{SOURCES}/_libev"],
         "depends": [f"{SOURCES}/_greenlet_api.pxd"],
         "define_macros": [("CYTHON_CLINE_IN_TRACEBACK", "0"), ("NDEBUG", None)],
-        "extra_compile_args": ["-g0", "-O2", "-fno-strict-aliasing", "-Wno-unused-function"],
+        # greenlet.h as a header of the system: a compiler's warnings about it are not for us.
+        "extra_compile_args": [
+            *("-g0", "-O2", "-fno-strict-aliasing", "-Wno-unused-function"),
+            *("-isystem", os.path.dirname(greenlet.__file__)),
+        ],
     }
     modules = []
     for name, path in compiled_modules():

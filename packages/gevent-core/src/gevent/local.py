@@ -33,6 +33,9 @@ __all__ = ["local"]
 
 # The branches that are taken only if this is true use names that exist only then.
 _COMPILED = not __file__.endswith((".py", ".pyc"))
+_GENERIC_IN_C = False
+if _COMPILED:
+    _GENERIC_IN_C = c_has_generic  # noqa: F821
 
 _numbers = count(1)
 
@@ -141,7 +144,7 @@ class local:
         values = _values(self)
         if name == "__dict__":
             return values
-        if _COMPILED:
+        if _GENERIC_IN_C:
             return c_getattr(self, name, values)  # noqa: F821
         return _generic_getattr(self, name, values)
 
@@ -149,7 +152,7 @@ class local:
         if name == "__dict__":
             raise AttributeError(f"{type(self).__name__!r} object attribute '__dict__' is read-only")
         values = _values(self)
-        if _COMPILED:
+        if _GENERIC_IN_C:
             c_setattr(self, name, value, values)  # noqa: F821
         else:
             _generic_setattr(self, name, value, values)
@@ -158,7 +161,7 @@ class local:
         if name == "__dict__":
             raise AttributeError(f"{type(self).__name__!r} object attribute '__dict__' is read-only")
         values = _values(self)
-        if _COMPILED:
+        if _GENERIC_IN_C:
             c_delattr(self, name, values)  # noqa: F821
         else:
             _generic_delattr(self, name, values)
@@ -194,6 +197,7 @@ def _home_of(box):
 def _values(box):
     """The current greenlet's values in *box*."""
     home = _home_of(box)
+    ident = 0
     if _COMPILED:
         ident = c_ident()  # noqa: F821
         if ident == home.last_ident:
