@@ -5,6 +5,7 @@ The hub's parent is the thread's main greenlet; when the loop has nothing left t
 """
 
 import gc
+import os
 import sys
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -473,14 +474,49 @@ def reinit(hub=None):
     hub = get_hub_if_exists() if hub is None else hub
     if hub is None or hub.loop is None:
         return
+    _tell_of_fork(hub)
+    # One round of the loop, so that the fork watchers have run when the caller goes on; not in the hub, which cannot wait.
+    if getcurrent() is not hub:
+        sleep(0.00001)
+
+
+def _tell_of_fork(hub):
     hub.loop.reinit()
     for part in (hub._threadpool, hub._resolver, hub.periodic_monitoring_thread):
         on_fork = getattr(part, "_on_fork", None)
         if on_fork is not None:
             on_fork()
-    # One round of the loop, so that the fork watchers have run when the caller goes on; not in the hub, which cannot wait.
-    if getcurrent() is not hub:
-        sleep(0.00001)
+
+
+#: The native threads that are in :func:`fork_with`.
+_forking = set()
+
+
+def fork_with(fork):
+    """Call *fork*, which is ``os.fork`` or does what that does, and return what it returns; gevent is usable in the child at once.
+
+    :func:`reinit` is not needed in the child. Its work is done before the hooks of ``os.register_at_fork`` run that were registered
+    after gevent was imported, so those may use gevent too. Fork watchers fire when the loop runs.
+
+    .. versionadded:: 26.11.0
+    """
+    thread = get_ident()
+    _forking.add(thread)
+    try:
+        return fork()
+    finally:
+        _forking.discard(thread)
+
+
+def _after_fork_in_child():
+    # Not for everybody who forks: what the thread pool has to do would be done in a child that is about to exec, too.
+    if get_ident() in _forking:
+        hub = get_hub_if_exists()
+        if hub is not None and hub.loop is not None:
+            _tell_of_fork(hub)
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class signal:

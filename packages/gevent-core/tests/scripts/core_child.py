@@ -6,6 +6,8 @@ import signal
 
 from core_support import Recorder, arguments, core, make_loop, run
 
+from gevent import _reaper
+
 which = arguments[0]
 method = os.environ["GEVENT_CHILD_WATCHER"]
 recorder = Recorder()
@@ -177,16 +179,26 @@ assert sorted(error.args[0] for context, error in recorder.reports) == sorted(ch
 assert {id(context) for context, error in recorder.reports} == {id(child) for child in children}
 del recorder.reports[:]
 
-# A child that somebody else waits for first: the watcher neither hangs the loop nor spins; whether it is told is open.
+# A child that somebody else has waited for: nobody can know its status any more, and it does not pass for success.
 pid = spawn("exit 1")
 os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-child = loop.child(pid, ref=False)
-child.start(child.stop)
+seen = []
+child = watch(pid, seen, ref=False)
 assert os.waitpid(pid, 0) == (pid, 1 << 8)
 iterations = loop.iteration
 run_for(0.05)
 assert loop.iteration - iterations < 1000
-child.stop()
+assert seen == [(pid, 255 << 8)], seen
+
+# The same with somebody who asks gevent: both know.
+for take in (lambda: _reaper.take(pid), lambda: _reaper.take(-1)):
+    pid = spawn("exit 6")
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    seen = []
+    watchers = [watch(pid, seen, ref=False) for _ in range(2)]
+    assert take()[:2] == (pid, 6 << 8)
+    run_for(0.05)
+    assert seen == [(pid, 6 << 8)] * 2, seen
 
 # rpid and rstatus can be written: fork-and-wait code passes a status on to whoever asks the watcher.
 child = loop.child(os.getpid())
@@ -263,6 +275,19 @@ if which == "default":
     watch(pid, seen)
     run(loop)
     assert seen == [(pid, 2 << 8)]
+    # ... and it was called meanwhile, as is one that was installed while a child is watched.
+    assert calls == [1], calls
+    first = watch(spawn("exec sleep 60"), [], ref=False)
+    signal.signal(signal.SIGCHLD, lambda *args: calls.append(2))
+    seen = []
+    pid = spawn("exit 3")
+    watch(pid, seen)
+    run(loop)
+    assert seen == [(pid, 3 << 8)]
+    assert calls == [1, 2], calls
+    first.stop()
+    os.kill(first.pid, signal.SIGKILL)
+    os.waitpid(first.pid, 0)
     loop.reset_sigchld()
     del calls[:]
     pid = spawn("exit 3")
@@ -288,6 +313,29 @@ if which == "default":
     run(loop)
     assert os.WIFSTOPPED(seen[0]), seen
     assert seen[-1] == 3 << 8, seen
+
+    # Whoever traces is told everything, by whichever watcher it was fetched; others of the end alone. pid 0 is any child.
+    read, write = os.pipe()
+    script = ["sh", "-c", "kill -STOP $$; read x; exit 4"]
+    pid = os.posix_spawn("/bin/sh", script, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, read, 0)])
+    os.close(read)
+    seen = [[], [], [], []]
+    watchers = [loop.child(pid, trace=1), loop.child(pid, trace=1), loop.child(pid), loop.child(0)]
+
+    def told(which):
+        seen[which].append((watchers[which].rpid, watchers[which].rstatus))
+        if which == 0 and os.WIFSTOPPED(watchers[0].rstatus):
+            os.kill(pid, signal.SIGCONT)
+        if which == 0 and os.WIFCONTINUED(watchers[0].rstatus):
+            os.close(write)
+        if which == 3:
+            watchers[3].stop()
+
+    for which, child in enumerate(watchers):
+        child.start(told, which)
+    run(loop)
+    everything = [(pid, signal.SIGSTOP << 8 | 0x7F), (pid, 0xFFFF), (pid, 4 << 8)]
+    assert seen == [everything, everything, [(pid, 4 << 8)], [(pid, 4 << 8)]], seen
 
 assert recorder.reports == []
 loop.destroy()

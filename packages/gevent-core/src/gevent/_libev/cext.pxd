@@ -43,7 +43,6 @@ cdef struct State:
     size_t fresh_count, fresh_size
     PyObject* started               # borrowed: head of the list of started watchers
     PyObject* later                 # owned: head of the list of call_later()'s parks
-    PyObject* children              # owned: dict pid -> list of child watchers
 
     void* lock                      # guards `posted`, and `ptr` while another thread posts
     Posted* posted

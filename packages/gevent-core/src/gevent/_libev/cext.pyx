@@ -33,7 +33,7 @@ from cpython.pythread cimport (
     WAIT_LOCK,
 )
 from cpython.ref cimport Py_CLEAR, Py_DECREF, Py_INCREF, Py_XDECREF, Py_XINCREF
-from libc.errno cimport EBADF, ECHILD, EINTR, errno
+from libc.errno cimport EBADF, EINTR, errno
 from libc.math cimport INFINITY
 from libc.stdint cimport uint64_t
 from libc.string cimport strerror
@@ -56,6 +56,10 @@ from greenlet import GreenletExit
 
 from gevent._config import config as _config
 from gevent._libev import contract as _contract
+from gevent._reaper import UNKNOWN_STATUS as _UNKNOWN_STATUS
+from gevent._reaper import claim as _claim_child
+from gevent._reaper import collect as _collect_child
+from gevent._reaper import release as _release_child
 from gevent.exceptions import (
     BlockingSwitchOutError,
     ConcurrentObjectUseError,
@@ -74,10 +78,6 @@ cdef extern from "Python.h":
 cdef extern from "chunks.h":
     int gevent_chunk_cache_install(unsigned int limit)
     unsigned int gevent_chunk_cache_size() nogil
-
-cdef extern from "<sys/wait.h>" nogil:
-    int waitpid(int pid, int* status, int options)
-    int WNOHANG, WUNTRACED, WCONTINUED
 
 cdef extern from "<unistd.h>" nogil:
     int c_close "close"(int fd)
@@ -451,7 +451,6 @@ cdef void _state_destroy(State* s) noexcept:
         _forget_entry(&s.ring[(s.head - 1) & s.mask])
     Py_CLEAR(s.handed)
     Py_CLEAR(s.stopper)
-    Py_CLEAR(s.children)
 
 
 # The object that these hold, the loop's own reference to it gone, may be the last of it.
@@ -2203,6 +2202,8 @@ cdef int _start_signal(State* s, libev.ev_signal* w, int number) except -1:
     libev.ev_signal_start(s.ptr, w)
     if _signal_uses[number] == 1:
         libev.gevent_signal_after_start(number)
+    elif number == _signal.SIGCHLD:
+        libev.gevent_sigchld_again()
     return 0
 
 
@@ -2429,7 +2430,8 @@ cdef _stat_result(libev.ev_statdata* data):
 #
 # A child is watched by its pidfd (Linux 5.3), which is readable once the child has ended: on any loop, without a signal. Where
 # there is none, SIGCHLD on the default loop makes us ask for each watched pid; also for stops and continues (trace), and for
-# "any child" (pid 0), which pidfds cannot tell. Either way waitpid() is only ever asked for pids that are watched.
+# "any child" (pid 0), which pidfds cannot tell. Either way the reaper is asked only for pids that are watched, and tells us also
+# what others have asked it.
 
 cdef bint _pidfd_known = False
 cdef bint _pidfd_works = False
@@ -2487,14 +2489,18 @@ cdef void _on_child(libev.ev_loop* ptr, void* w, int revents) noexcept:
 cdef class child(watcher):
     """child(loop, pid, trace=0, ref=True)
 
-    Fires when the child process *pid* has ended; it is reaped then, and ``rstatus`` has its wait status. With *trace*, also when
-    it was stopped or continued. *pid* 0: any child. A watcher of one *pid* is stopped once that has ended.
+    Fires when the child process *pid* has ended; it is reaped then, and ``rstatus`` has its wait status: all watchers of the child
+    are told, whoever asked the kernel. With *trace*, also when it was stopped or continued. *pid* 0: any child. A watcher of one
+    *pid* is stopped once that has ended.
+
+    .. versionchanged:: 26.11.0
+       When somebody outside of gevent has waited for the child, so that its status cannot be known, that of ``exit(255)`` is told.
     """
     cdef libev.ev_io _io            # over the pidfd, or
     cdef libev.ev_signal _signal    # of SIGCHLD
     cdef int _pidfd
     cdef bint _trace
-    cdef bint _told                 # rpid and rstatus are set, by another watcher of the same child
+    cdef object _claim              # with the reaper, while started
     cdef readonly int pid
     cdef public int rpid
     cdef public int rstatus
@@ -2523,7 +2529,6 @@ cdef class child(watcher):
 
     cdef int _ev_start(self, libev.ev_loop* ptr) except -1:
         cdef State* s = self.loop.s
-        self._told = False
         if self.pid and not self._trace and _have_pidfd():
             self._pidfd = libev.gevent_pidfd_open(self.pid)
             if self._pidfd < 0 and not s.is_default:
@@ -2538,11 +2543,10 @@ cdef class child(watcher):
             self._w = <libev.ev_watcher*>&self._signal
             _start_signal(s, &self._signal, _signal.SIGCHLD)
             libev.ev_feed_event(ptr, &self._signal, libev.EV_CHILD)     # it may have ended before SIGCHLD was ours
-        _siblings(s, self.pid).append(self)
+        self._claim = _claim_child(self.pid, self._trace)
         return 0
 
     cdef void _ev_stop(self, libev.ev_loop* ptr) noexcept:
-        cdef State* s = self.loop.s
         if libev.ev_is_active(&self._io):
             libev.ev_io_stop(ptr, &self._io)
             c_close(self._pidfd)
@@ -2550,64 +2554,40 @@ cdef class child(watcher):
         else:
             _stop_signal(ptr, &self._signal, _signal.SIGCHLD)
         try:
-            siblings = _siblings(s, self.pid)
-            siblings.remove(self)
-            if not siblings:
-                del (<dict>s.children)[self.pid]
+            _release_child(self._claim)
         except Exception:
             _print_exception(sys.exc_info()[1])
 
+    @property
+    def by_signal(self):
+        """Whether it is SIGCHLD that makes a started watcher ask: a handler installed later may keep that from it.
+
+        .. versionadded:: 26.11.0
+        """
+        return libev.ev_is_active(&self._signal) != 0
+
     cdef int _collect(self, State* s) except -1:
-        """Fetch the status, unless another watcher of the same child did, and call back if there is one."""
-        cdef int status = 0
-        cdef int got = 0
-        if self._told:
-            self._call(s)
-            return 0
-        while True:
-            got = waitpid(self.pid or -1, &status, WNOHANG | (WUNTRACED | WCONTINUED if self._trace else 0))
-            if got < 0 and errno == EINTR:
-                continue
-            if got < 0 and errno == ECHILD and self.pid:
-                # Somebody else fetched the status, so nobody can know it any more. Not to fire would leave our user waiting.
-                got, status = self.pid, 0
-            if got <= 0:
-                return 0
-            for each in list(_siblings(s, got)):
-                if each is not self:
-                    (<child>each)._tell(s, got, status)
-            self.rpid, self.rstatus = got, status
-            self._call(s)
-            if self.pid or s.ptr is NULL or not libev.ev_is_active(self._w):
-                return 0
-
-    cdef int _tell(self, State* s, int pid, int status) except -1:
-        self.rpid, self.rstatus = pid, status
-        self._told = True
-        libev.ev_feed_event(s.ptr, self._w, libev.EV_CHILD)
-        return 0
-
-    cdef int _call(self, State* s) except -1:
+        """Ask for what happened, and call back for each change."""
         keep = self
-        self._told = False
-        self._fire(libev.EV_CHILD)
-        if self.pid and s.ptr is not NULL and libev.ev_is_active(self._w):
-            if os.WIFEXITED(self.rstatus) or os.WIFSIGNALED(self.rstatus):
-                self._stop_now()
+        while s.ptr is not NULL and libev.ev_is_active(self._w):
+            try:
+                told = _collect_child(self._claim, True)
+            except ChildProcessError:
+                # Somebody else took the status, so nobody can know it any more. Not to fire would leave our user waiting.
+                told = (self.pid, _UNKNOWN_STATUS) if self.pid else None
+            if told is None:
+                break
+            self.rpid, self.rstatus = told
+            self._fire(libev.EV_CHILD)
+            if self.pid and (os.WIFEXITED(self.rstatus) or os.WIFSIGNALED(self.rstatus)):
+                if s.ptr is not NULL and libev.ev_is_active(self._w):
+                    self._stop_now()
+                break
         keep = None
         return 0
 
     cdef str _describe(self):
         return f" pid={self.pid} rpid={self.rpid} rstatus={self.rstatus}"
-
-
-cdef list _siblings(State* s, int pid):
-    """The started watchers of one child."""
-    if s.children is NULL:
-        children = {}
-        Py_INCREF(children)
-        s.children = <PyObject*>children
-    return (<dict>s.children).setdefault(pid, [])
 
 
 # gevent 1.1's spelling, a keyword since Python 3.7: reachable with getattr() only.

@@ -125,6 +125,7 @@ cdef extern from "shim.h" nogil:
     void gevent_running_set(void*)
     void gevent_signal_before_start(int number)
     void gevent_signal_after_start(int number)
+    void gevent_sigchld_again()
     void gevent_signal_stop(ev_loop*, ev_signal*)
     int gevent_wakeup_pipe(int* fds)
     void gevent_wakeup_drain(int fd)

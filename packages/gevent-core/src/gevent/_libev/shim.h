@@ -69,12 +69,43 @@ static inline int gevent_is_open(int fd) { return fcntl(fd, F_GETFD) != -1 || er
 /* ---- Signals -------------------------------------------------------------------------------- */
 
 /* libev installs its handler for a signal when the first watcher of it is started, and the default action when the last one is
- * stopped. Whoever had a handler before, or installs one meanwhile, is to have it afterwards: these stand around start and stop. */
+ * stopped. Whoever had a handler before, or installs one meanwhile, is to have it afterwards: these stand around start and stop.
+ *
+ * SIGCHLD is of interest to several at once, so the handler that was there before is called as well. Who installs one while we watch
+ * (Python's signal.signal) displaces ours; the next watcher of a child puts ours in front of it again. */
 #define GEVENT_SIGNALS 128
-static struct sigaction gevent_signal_saved[GEVENT_SIGNALS], gevent_signal_ours[GEVENT_SIGNALS];
+static struct sigaction gevent_signal_saved[GEVENT_SIGNALS], gevent_signal_ours[GEVENT_SIGNALS], gevent_sigchld_libev;
 
+static void gevent_sigchld(int number, siginfo_t *info, void *context) {
+    const struct sigaction *before = &gevent_signal_saved[SIGCHLD];
+    int error = errno;
+    gevent_sigchld_libev.sa_handler(number);
+    if (before->sa_flags & SA_SIGINFO)
+        before->sa_sigaction(number, info, context);
+    else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN)
+        before->sa_handler(number);
+    errno = error;
+}
+static inline void gevent_sigchld_again(void) {
+    struct sigaction now;
+    sigaction(SIGCHLD, NULL, &now);
+    if (now.sa_handler == gevent_signal_ours[SIGCHLD].sa_handler)
+        return;
+    gevent_signal_saved[SIGCHLD] = now;
+    sigaction(SIGCHLD, &gevent_signal_ours[SIGCHLD], NULL);
+}
 static inline void gevent_signal_before_start(int number) { sigaction(number, NULL, &gevent_signal_saved[number]); }
-static inline void gevent_signal_after_start(int number) { sigaction(number, NULL, &gevent_signal_ours[number]); }
+static inline void gevent_signal_after_start(int number) {
+    if (number == SIGCHLD) {
+        struct sigaction both;
+        sigaction(number, NULL, &gevent_sigchld_libev);
+        both = gevent_sigchld_libev;
+        both.sa_flags |= SA_SIGINFO;
+        both.sa_sigaction = gevent_sigchld;
+        sigaction(number, &both, NULL);
+    }
+    sigaction(number, NULL, &gevent_signal_ours[number]);
+}
 static inline void gevent_signal_stop(struct ev_loop *loop, ev_signal *w) {
     struct sigaction now;
     int number = w->signum;

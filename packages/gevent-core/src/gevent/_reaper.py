@@ -1,0 +1,192 @@
+"""How children ended: all of gevent's calls of ``waitpid(2)`` are made here.
+
+The kernel tells the status of a child once, to whoever asks first, and whoever asks next hears that there is no such child. In one
+process there may be several who need to know: the object that started the child, watchers on the loops of several threads, a SIGCHLD
+handler that collects whatever has ended. So
+
+* who has an interest in one child says so before it ends (:func:`claim`), and is told whoever asked the kernel (:func:`collect`);
+* what a watcher took from the kernel is kept for a later ``os.waitpid``, which would otherwise hear of no such child (:func:`take`).
+
+Only what is taken by somebody who goes to the kernel himself is lost. Nothing here waits. Any native thread may call it, and so may a
+Python signal handler, which interrupts its own thread anywhere: the lock lets that thread in again, and between any two steps the
+tables are whole.
+"""
+
+import os
+from collections import deque
+from time import monotonic
+
+from gevent._originals import get_original
+
+_RLock = get_original("_thread", "RLock")
+_wait4, _waitpid = get_original("os", ["wait4", "waitpid"])
+
+#: The wait status for a child whose real one was taken by somebody else, outside of gevent: that of ``exit(255)``, as in asyncio.
+UNKNOWN_STATUS = 255 << 8
+
+#: What watchers took and nobody fetched is dropped after so many seconds, but not before so many others came after it.
+KEPT_SECONDS = 60
+KEPT_COUNT = 1000
+
+_lock = _RLock()
+_claims = {}  # pid: [Claim, ...]
+_kept = {}  # pid: _Kept, oldest first
+
+
+class Claim:
+    """Somebody's interest in the child *pid*; 0 for any child. Made by :func:`claim`."""
+
+    __slots__ = ("changes", "pid", "status", "trace")
+
+    def __init__(self, pid, trace):
+        self.pid = pid
+        self.trace = trace
+        self.changes = deque()  # (pid, status) of stops and continues; of all children if pid is 0
+        self.status = None  # how it ended
+
+
+class _Kept:
+    __slots__ = ("group", "status", "usage", "when")
+
+    def __init__(self, status, usage, group):
+        self.status = status
+        self.usage = usage
+        self.group = group
+        self.when = monotonic()
+
+
+def claim(pid, trace=False):
+    """A Claim on what will be heard of the child *pid*, with *trace* also when it is stopped and continued; 0 is any child."""
+    mine = Claim(pid, trace)
+    with _lock:
+        _claims.setdefault(pid, []).append(mine)
+    return mine
+
+
+def forget(pid):
+    """The child *pid* has just been made: forget what is known of an earlier one that had the number."""
+    with _lock:
+        _claims.pop(pid, None)
+        _kept.pop(pid, None)
+
+
+def release(mine):
+    """Nobody has an interest in this Claim any more."""
+    with _lock:
+        line = _claims.get(mine.pid, ())
+        if mine in line:
+            line.remove(mine)
+            if not line:
+                del _claims[mine.pid]
+
+
+def collect(mine, keep=False):
+    """What is to be told under a Claim, ``(pid, status)``, or None: nothing has happened.
+
+    The kernel is asked if nothing is known yet. With *keep*, what it says is kept for :func:`take` too. How a child ended is told as
+    often as somebody asks, everything else once. ChildProcessError if there is no such child, perhaps because somebody went to
+    the kernel himself.
+    """
+    with _lock:
+        if not mine.changes and mine.status is None:
+            try:
+                _reap(mine.pid or -1, _TRACE if mine.trace else 0, keep)
+            except ChildProcessError:
+                kept = _kept.get(mine.pid)
+                if kept is None:
+                    raise
+                mine.status = kept.status
+        if mine.changes:
+            return mine.changes.popleft()
+        if mine.status is None:
+            return None
+        if not keep:
+            _kept.pop(mine.pid, None)
+        return mine.pid, mine.status
+
+
+def take(pid, options=0):
+    """What ``os.wait4(pid, options | os.WNOHANG)`` says, ``(pid, status, usage)``: the kernel first, then from what watchers took.
+
+    ``(0, 0, usage)`` if nothing has happened. ChildProcessError if there is no such child. Each status is given once.
+    """
+    with _lock:
+        try:
+            found = _reap(pid, options, usage=True)
+        except ChildProcessError:
+            kept = _take_kept(pid)
+            if kept is None:
+                raise
+            return kept
+        if pid > 0:
+            _kept.pop(pid, None)  # the kernel has such a child, so this was an earlier one
+        elif found[0] == 0:
+            return _take_kept(pid) or found
+        return found
+
+
+_TRACE = os.WUNTRACED | os.WCONTINUED
+
+
+def _reap(pid, options, keep=False, usage=False):
+    """Ask the kernel, without waiting, and tell everybody concerned."""
+    group = None
+    if keep and pid > 0:
+        try:
+            group = os.getpgid(pid)
+        except OSError:
+            pass
+    if keep or usage:
+        got, status, used = _wait4(pid, options | os.WNOHANG)
+    else:
+        (got, status), used = _waitpid(pid, options | os.WNOHANG), None
+    if got == 0:
+        return 0, 0, used
+    ended = os.WIFEXITED(status) or os.WIFSIGNALED(status)
+    for each in _claims.pop(got, ()) if ended else _claims.get(got, ()):
+        if ended:
+            each.status = status
+        elif each.trace:
+            each.changes.append((got, status))
+    for each in _claims.get(0, ()):
+        if ended or each.trace:
+            each.changes.append((got, status))
+    if keep and ended:
+        _kept.pop(got, None)
+        _kept[got] = _Kept(status, used, group)
+        _drop_old()
+    return got, status, used
+
+
+def _drop_old():
+    now = monotonic()
+    while len(_kept) > KEPT_COUNT:
+        oldest = next(iter(_kept))
+        if now - _kept[oldest].when < KEPT_SECONDS:
+            break
+        del _kept[oldest]
+
+
+def _take_kept(pid):
+    if pid > 0:
+        found = pid if pid in _kept else None
+    elif pid == -1:
+        found = next(iter(_kept), None)
+    else:
+        group = -pid or os.getpgrp()
+        found = next((each for each, kept in _kept.items() if kept.group == group), None)
+    if found is None:
+        return None
+    kept = _kept.pop(found)
+    return found, kept.status, kept.usage
+
+
+def _after_fork():
+    # The children were the parent's, and another thread may have held the lock.
+    global _lock
+    _lock = _RLock()
+    _claims.clear()
+    _kept.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
