@@ -7,6 +7,7 @@ import gevent
 import pytest
 from gevent._switching import get_loop
 from gevent._waiting import WaitQueue, iwait, wait
+from gevent.event import Event
 from gevent.hub import get_hub
 
 
@@ -59,11 +60,19 @@ def sleepers(*times):
 def test_order_of_readiness():
     """SPW-17: greenlets and anything with rawlink, unlink optional; in the order in which they became ready."""
     linkable, once = Linkable(), LinkableOnly()
-    slow, fast = sleepers(0.004, 0.001)
-    timer = get_loop().timer(0.002)
-    timer.start(linkable.fire)
+    first, last = Event(), Event()
+    slow, fast = gevent.spawn(last.wait), gevent.spawn(first.wait)
+
+    def make_ready():
+        gevent.sleep(0)  # what is ready from the start comes before
+        first.set()
+        fast.join()
+        linkable.fire()
+        gevent.sleep(0)
+        last.set()
+
+    gevent.spawn(make_ready)
     assert wait([slow, linkable, fast, once]) == [once, fast, linkable, slow]
-    timer.close()
     assert linkable.links == []
 
 
@@ -85,7 +94,7 @@ def test_count():
 
 
 def test_time_limit():
-    jobs = sleepers(0.001, 20)
+    jobs = sleepers(0, 20)
     assert wait(jobs, timeout=0.01) == jobs[:1]
     assert wait(jobs[1:], timeout=0) == []
     assert wait(jobs[1:], timeout=-1) == []
