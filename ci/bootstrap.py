@@ -78,16 +78,31 @@ def compiles(program, *options):
         return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
-def has_libev():
-    """Whether a program can be linked with libev; without a compiler, whether its header is in a usual place."""
+def has_library(name, package, header, folders, program):
+    """Whether *program* can be linked with a library; without a compiler, whether its *header* is in one of the usual *folders*.
+
+    *package* is the library's name for pkg-config, *name* the linker's.
+    """
     if compiler() is None:
-        return any(Path(folder, "ev.h").exists() for folder in ("/usr/include", "/usr/local/include", "/usr/include/libev"))
-    options = ["-lev"]
+        return any(Path(folder, header).exists() for folder in folders)
+    options = [f"-l{name}"]
     if shutil.which("pkg-config"):
-        found = subprocess.run(["pkg-config", "--cflags", "--libs", "libev"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        found = subprocess.run(["pkg-config", "--cflags", "--libs", package], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         if found.returncode == 0:
             options = found.stdout.decode().split()
-    return compiles("#include <ev.h>\nint main(void) { return ev_version_major() != 4; }\n", *options)
+    return compiles(program, *options)
+
+
+def has_libev():
+    folders = ("/usr/include", "/usr/local/include", "/usr/include/libev")
+    return has_library(
+        "ev", "libev", "ev.h", folders, "#include <ev.h>\nint main(void) { return ev_version_major() != 4; }\n"
+    )
+
+
+def has_cares():
+    program = "#include <ares.h>\nint main(void) { return ares_library_init(ARES_LIB_INIT_ALL); }\n"
+    return has_library("cares", "libcares", "ares.h", ("/usr/include", "/usr/local/include"), program)
 
 
 def missing():
@@ -102,6 +117,8 @@ def missing():
         lacking.append(("a C compiler that links programs", "gcc libc6-dev"))
     if not has_libev():
         lacking.append(("libev with its header ev.h", "libev-dev"))
+    if not has_cares():
+        lacking.append(("c-ares with its header ares.h", "libc-ares-dev"))
     return lacking
 
 

@@ -40,6 +40,8 @@ class _Adviser:
     modules = {
         "gevent.ares": "gevent-ares",
         "gevent.resolver_ares": "gevent-ares",
+        "gevent.resolver.ares": "gevent-ares",
+        "gevent.resolver.cares": "gevent-ares",
         "gevent.os": "gevent-subprocess",
         "gevent.signal": "gevent-subprocess",
         "gevent.subprocess": "gevent-subprocess",

@@ -51,6 +51,10 @@ def _count(value):
     return number
 
 
+def _optional_count(value):
+    return None if value in (None, "") else _count(value)
+
+
 def _seconds(value):
     return None if value in (None, "", "none", "None") else float(value)
 
@@ -314,6 +318,39 @@ config = Config(
             "Addresses of the name servers to ask (gevent-ares).",
         ),
         Setting("resolver_timeout", "GEVENT_RESOLVER_TIMEOUT", _seconds, None, "Seconds for one look-up in all (gevent-ares)."),
+        Setting("ares_flags", "GEVENTARES_FLAGS", _optional_count, None, "The sum of some ARES_FLAG_* of gevent.ares (gevent-ares)."),
+        Setting("ares_timeout", "GEVENTARES_TIMEOUT", _seconds, None, "Seconds to wait for a name server at first (gevent-ares)."),
+        Setting("ares_tries", "GEVENTARES_TRIES", _optional_count, None, "How often each name server is asked (gevent-ares)."),
+        Setting(
+            "ares_ndots",
+            "GEVENTARES_NDOTS",
+            _optional_count,
+            None,
+            "From how many dots on a name is asked for as it is before the search domains (gevent-ares).",
+        ),
+        Setting("ares_udp_port", "GEVENTARES_UDP_PORT", _optional_count, None, "The UDP port of the name servers (gevent-ares)."),
+        Setting("ares_tcp_port", "GEVENTARES_TCP_PORT", _optional_count, None, "The TCP port of the name servers (gevent-ares)."),
+        Setting(
+            "ares_servers",
+            "GEVENTARES_SERVERS",
+            _words,
+            None,
+            "Addresses of the name servers to ask; before resolver_nameservers (gevent-ares).",
+        ),
+        Setting(
+            "ares_system_names",
+            "GEVENTARES_SYSTEM_NAMES",
+            _words,
+            (),
+            "Domains whose names the system looks up instead, as local; a dot: names without one (gevent-ares).",
+        ),
+        Setting(
+            "ares_fallback",
+            "GEVENTARES_FALLBACK",
+            _switch,
+            False,
+            "Ask the system, too, for what c-ares does not find (gevent-ares).",
+        ),
     ]
 )
 
