@@ -5,7 +5,6 @@ import os
 import signal
 
 import pytest
-
 from gevent import _reaper
 
 
@@ -53,7 +52,7 @@ def test_taken_by_another(spawn):
     for asked in (None, -1):
         pid = spawn(4)
         claim = _reaper.claim(pid)
-        got, status, usage = _reaper.take(asked or pid)
+        got, status, usage = _reaper.take(asked or pid, usage=True)
         assert (got, status) == (pid, 4 << 8)
         assert usage.ru_utime >= 0
         assert _reaper.collect(claim) == (pid, 4 << 8)
@@ -74,7 +73,7 @@ def test_released(spawn):
     _reaper.release(claim)
     _reaper.release(claim)
     _reaper.take(pid)
-    assert (claim.status, other.status) == (None, 4 << 8)
+    assert (claim.end, other.end.status) == (None, 4 << 8)
 
 
 def test_kept_for_one_take(spawn):
@@ -131,16 +130,16 @@ def test_groups(spawn):
 def test_a_number_used_again(spawn):
     """What is known of an earlier child is not told of a later one: neither when the kernel has such a child, nor after forget()."""
     pid = spawn(wait=False)
-    _reaper._kept[pid] = _reaper._Kept(7 << 8, None, None)
+    _reaper._kept[pid] = _reaper._End(7 << 8)
     assert _reaper.take(pid)[:2] == (0, 0)
-    _reaper._kept[pid] = _reaper._Kept(7 << 8, None, None)
+    _reaper._kept[pid] = _reaper._End(7 << 8)
     stale = _reaper.claim(pid)
     _reaper.forget(pid)
     claim = _reaper.claim(pid)
     os.kill(pid, signal.SIGKILL)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     assert _reaper.collect(claim) == (pid, signal.SIGKILL)
-    assert stale.status is None
+    assert stale.end is None
 
 
 def test_kept_are_dropped(spawn, monkeypatch):
@@ -177,7 +176,7 @@ def test_a_handler_that_asks_in_the_middle(spawn, monkeypatch):
     """A Python signal handler may run between any two steps, holding the lock already."""
     first, second = spawn(1), spawn(2)
     claims = {pid: _reaper.claim(pid) for pid in (first, second)}
-    real, taken = _reaper._wait4, []
+    real, taken = _reaper._waitpid, []
 
     def interrupted(pid, options):
         answer = real(pid, options)
@@ -186,10 +185,10 @@ def test_a_handler_that_asks_in_the_middle(spawn, monkeypatch):
             taken.append(_reaper.take(-1)[:2])
         return answer
 
-    monkeypatch.setattr(_reaper, "_wait4", interrupted)
+    monkeypatch.setattr(_reaper, "_waitpid", interrupted)
     assert _reaper.take(first)[:2] == (first, 1 << 8)
     assert taken == [None, (second, 2 << 8)]
-    assert [claims[pid].status for pid in (first, second)] == [1 << 8, 2 << 8]
+    assert [claims[pid].end.status for pid in (first, second)] == [1 << 8, 2 << 8]
 
 
 def test_forked(spawn):

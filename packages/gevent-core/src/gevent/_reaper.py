@@ -30,25 +30,27 @@ KEPT_COUNT = 1000
 
 _lock = _RLock()
 _claims = {}  # pid: [Claim, ...]
-_kept = {}  # pid: _Kept, oldest first
+_kept = {}  # pid: _End, oldest first
 
 
 class Claim:
     """Somebody's interest in the child *pid*; 0 for any child. Made by :func:`claim`."""
 
-    __slots__ = ("changes", "pid", "status", "trace")
+    __slots__ = ("changes", "end", "pid", "trace")
 
     def __init__(self, pid, trace):
         self.pid = pid
         self.trace = trace
         self.changes = deque()  # (pid, status) of stops and continues; of all children if pid is 0
-        self.status = None  # how it ended
+        self.end = None  # an _End
 
 
-class _Kept:
+class _End:
+    """How a child ended."""
+
     __slots__ = ("group", "status", "usage", "when")
 
-    def __init__(self, status, usage, group):
+    def __init__(self, status, usage=None, group=None):
         self.status = status
         self.usage = usage
         self.group = group
@@ -88,31 +90,31 @@ def collect(mine, keep=False):
     the kernel himself.
     """
     with _lock:
-        if not mine.changes and mine.status is None:
+        if not mine.changes and mine.end is None:
             try:
                 _reap(mine.pid or -1, _TRACE if mine.trace else 0, keep)
             except ChildProcessError:
-                kept = _kept.get(mine.pid)
-                if kept is None:
+                mine.end = _kept.get(mine.pid)
+                if mine.end is None:
                     raise
-                mine.status = kept.status
         if mine.changes:
             return mine.changes.popleft()
-        if mine.status is None:
+        if mine.end is None:
             return None
-        if not keep:
-            _kept.pop(mine.pid, None)
-        return mine.pid, mine.status
+        if not keep and _kept.get(mine.pid) is mine.end:
+            del _kept[mine.pid]
+        return mine.pid, mine.end.status
 
 
-def take(pid, options=0):
-    """What ``os.wait4(pid, options | os.WNOHANG)`` says, ``(pid, status, usage)``: the kernel first, then from what watchers took.
+def take(pid, options=0, usage=False):
+    """What ``os.waitpid(pid, options | os.WNOHANG)`` says: the kernel first, then from what watchers took. Each status is given once.
 
-    ``(0, 0, usage)`` if nothing has happened. ChildProcessError if there is no such child. Each status is given once.
+    ``(pid, status, resource usage)``, the last of which may be None unless *usage* is true; pid is 0 if nothing has happened.
+    ChildProcessError if there is no such child.
     """
     with _lock:
         try:
-            found = _reap(pid, options, usage=True)
+            found = _reap(pid, options, usage=usage)
         except ChildProcessError:
             kept = _take_kept(pid)
             if kept is None:
@@ -143,18 +145,21 @@ def _reap(pid, options, keep=False, usage=False):
     if got == 0:
         return 0, 0, used
     ended = os.WIFEXITED(status) or os.WIFSIGNALED(status)
-    for each in _claims.pop(got, ()) if ended else _claims.get(got, ()):
-        if ended:
-            each.status = status
-        elif each.trace:
-            each.changes.append((got, status))
+    if ended:
+        end = _End(status, used, group)
+        for each in _claims.pop(got, ()):
+            each.end = end
+        if keep:
+            _kept.pop(got, None)
+            _kept[got] = end
+            _drop_old()
+    else:
+        for each in _claims.get(got, ()):
+            if each.trace:
+                each.changes.append((got, status))
     for each in _claims.get(0, ()):
         if ended or each.trace:
             each.changes.append((got, status))
-    if keep and ended:
-        _kept.pop(got, None)
-        _kept[got] = _Kept(status, used, group)
-        _drop_old()
     return got, status, used
 
 
@@ -174,11 +179,11 @@ def _take_kept(pid):
         found = next(iter(_kept), None)
     else:
         group = -pid or os.getpgrp()
-        found = next((each for each, kept in _kept.items() if kept.group == group), None)
+        found = next((each for each, end in _kept.items() if end.group == group), None)
     if found is None:
         return None
-    kept = _kept.pop(found)
-    return found, kept.status, kept.usage
+    end = _kept.pop(found)
+    return found, end.status, end.usage
 
 
 def _after_fork():

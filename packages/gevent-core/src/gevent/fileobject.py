@@ -89,6 +89,9 @@ class DescriptorIO(io.FileIO):
         lock = RLock()
         #: What somebody holds who waits: for reading, and for writing.
         self.locks = {_READ: lock, _WRITE: lock}
+        self._prepare()
+
+    def _prepare(self):
         make_nonblocking(self.fileno())
 
     @property
@@ -420,6 +423,9 @@ class FileObjectPosix(FileObjectBase):
 
     default_bufsize = io.DEFAULT_BUFFER_SIZE
 
+    #: What is made of the descriptor.
+    raw_class = DescriptorIO
+
     def __init__(self, fobj, mode="rb", bufsize=-1, close=True, **options):
         options = _Options(mode, bufsize, close, **options)
         if options.bufsize < 0 and self.default_bufsize != io.DEFAULT_BUFFER_SIZE:  # a subclass has its own
@@ -428,17 +434,17 @@ class FileObjectPosix(FileObjectBase):
         self._source = None
         whole = options.bufsize == 0
         if isinstance(fobj, (str, bytes, os.PathLike)):
-            raw = DescriptorIO(fobj, options.raw_mode, whole=whole)
+            raw = self.raw_class(fobj, options.raw_mode, whole=whole)
         elif isinstance(fobj, int):
             if fobj < 0:
                 raise ValueError(f"a file descriptor cannot be negative: {fobj!r}")
-            raw = DescriptorIO(fobj, options.raw_mode, options.close, whole)
+            raw = self.raw_class(fobj, options.raw_mode, options.close, whole)
         elif hasattr(fobj, "fileno"):
             # It goes on owning its descriptor: if both closed that, one of them would close another file that got the number since.
             self._source = fobj
             if hasattr(fobj, "flush") and not getattr(fobj, "closed", False):
                 fobj.flush()
-            raw = DescriptorIO(fobj.fileno(), options.raw_mode, False, whole)
+            raw = self.raw_class(fobj.fileno(), options.raw_mode, False, whole)
         else:
             raise TypeError(f"a file object needs a path, a descriptor, or something with a fileno method, not {fobj!r}")
         #: The layer right above the descriptor.

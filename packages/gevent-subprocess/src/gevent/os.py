@@ -252,7 +252,7 @@ def wait3(options):
 
     .. versionadded:: 26.11.0
     """
-    return _wait(-1, options)
+    return _wait(-1, options, usage=True)
 
 
 def wait4(pid, options):
@@ -260,15 +260,15 @@ def wait4(pid, options):
 
     .. versionadded:: 26.11.0
     """
-    return _wait(pid, options)
+    return _wait(pid, options, usage=True)
 
 
-def _wait(pid, options):
+def _wait(pid, options, usage=False):
     if options & os.WNOHANG:
-        return take(pid, options)
+        return take(pid, options, usage)
 
     def ask():
-        found = take(pid, options)
+        found = take(pid, options, usage)
         return found if found[0] else None
 
     # The watcher of one child tells its end only.

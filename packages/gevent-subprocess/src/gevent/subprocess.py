@@ -21,52 +21,119 @@ away from a Popen.
 import io as _io
 import os as _os
 import select as _select
-import types
-from importlib.util import find_spec
+import subprocess as _stdlib
+import types as _types
+from importlib.util import find_spec as _find_spec
 
-from gevent._children import wait_for
-from gevent._originals import get_original
-from gevent._reaper import claim, collect, forget
-from gevent.event import AsyncResult
-from gevent.fileobject import FileObjectPosix
-from gevent.hub import get_hub, spawn_raw
-from gevent.os import waitpid
-from gevent.selectors import PollSelector
+from gevent._children import wait_for as _wait_for
+from gevent._originals import get_original as _get_original
+from gevent._reaper import claim as _claim
+from gevent._reaper import collect as _collect
+from gevent._reaper import forget as _forget
+from gevent.event import AsyncResult as _AsyncResult
+from gevent.fileobject import DescriptorIO as _DescriptorIO
+from gevent.fileobject import FileObjectPosix as _FileObjectPosix
+from gevent.hub import get_hub as _get_hub
+from gevent.hub import spawn_raw as _spawn_raw
+from gevent.os import waitpid as _cooperative_waitpid
+from gevent.selectors import PollSelector as _PollSelector
 
 TYPE_CHECKING = False  # as type checkers know it; typing takes as long to import as all the rest
 if TYPE_CHECKING:
     from subprocess import *  # noqa: F403
+del TYPE_CHECKING
 
 _READ = 1
-_poll = get_original("select", "poll")
+_WRITE = 2
+_READ_SIZE = 65536
+_PIPE_BUF = _select.PIPE_BUF
+_poll = _get_original("select", "poll")
 
 
 # ---- What waits in the hub -------------------------------------------------------------------------------------------------------
 
 
+# The descriptors of pipes stay as they are, blocking: our end of one child's pipe may be another child's standard input, and being
+# non-blocking is a property of the open file that they share. So here one waits until a call will not block, and then makes it. A pipe
+# that can be written takes PIPE_BUF bytes at once.
+
+
+def _is_ready(fd, event):
+    poll = _poll()
+    poll.register(fd, event)
+    return bool(poll.poll(0))
+
+
 def _read(fd, n):
-    """``os.read`` of a pipe, be it blocking or not, that keeps nobody else waiting."""
-    ready = _poll()
-    ready.register(fd, _select.POLLIN)
-    while True:
-        # A child made by vfork() has called exec() when we come here, so the pipe in which it would tell of a failure is at its end.
-        if not ready.poll(0):
-            get_hub().loop.wait_fd(fd, _READ)
-        try:
-            return _os.read(fd, n)
-        except BlockingIOError:  # somebody else was faster
-            pass
+    """``os.read`` of a pipe, that keeps nobody else waiting."""
+    # A child made by vfork() has called exec() when we come here, so the pipe in which it would tell of a failure is at its end.
+    if not _is_ready(fd, _select.POLLIN):
+        _get_hub().loop.wait_fd(fd, _READ)
+    return _os.read(fd, n)
 
 
-class _PipeFile(FileObjectPosix):
+class _PipeIO(_DescriptorIO):
     """Our end of a child's pipe."""
 
-    def add_text_layer(self, **options):
-        self._io = _io.TextIOWrapper(self._io, **options)
-        return self
+    def _prepare(self):
+        pass
+
+    def readinto(self, buffer, /):
+        if not _is_ready(self.fileno(), _select.POLLIN):
+            self._wait(_READ)
+        return super().readinto(buffer)
+
+    def read(self, size=-1, /):
+        if size is None or size < 0:
+            return self.readall()
+        if not _is_ready(self.fileno(), _select.POLLIN):
+            self._wait(_READ)
+        return super().read(size)
+
+    def readall(self):
+        parts = []
+        while True:
+            data = self.read(_READ_SIZE)
+            if not data:
+                return b"".join(parts)
+            parts.append(data)
+
+    def _write(self, data):
+        if not _is_ready(self.fileno(), _select.POLLOUT):
+            self._wait(_WRITE)
+        with memoryview(data) as view, view.cast("B") as octets:
+            return super()._write(octets[:_PIPE_BUF])
 
 
-class _View(types.ModuleType):
+class _BufferedPipe(_FileObjectPosix):
+    raw_class = _PipeIO
+
+
+class _RawPipe(_FileObjectPosix):
+    raw_class = _PipeIO
+
+
+class _TextPipe(_FileObjectPosix):
+    raw_class = _PipeIO
+
+
+# They do what these do, and programs ask.
+_io.BufferedIOBase.register(_BufferedPipe)
+_io.RawIOBase.register(_RawPipe)
+_io.TextIOBase.register(_TextPipe)
+
+
+def _open(fd, mode, bufsize):
+    return (_RawPipe if bufsize == 0 else _BufferedPipe)(fd, mode, bufsize)
+
+
+def _add_text_layer(pipe, **options):
+    pipe._io = _io.TextIOWrapper(pipe._io, **options)
+    pipe.__class__ = _TextPipe
+    return pipe
+
+
+class _View(_types.ModuleType):
     """A module, some of whose functions are replaced for who looks at it this way."""
 
     def __init__(self, module, **replaced):
@@ -80,37 +147,33 @@ class _View(types.ModuleType):
 # ---- The interpreter's module ----------------------------------------------------------------------------------------------------
 
 _our_names = dict(globals())
-exec(find_spec("subprocess").loader.get_code("subprocess"), globals())
-globals().update(_our_names)
+exec(_find_spec("subprocess").loader.get_code("subprocess"), globals())
+globals().update(_our_names)  # such as __doc__
 del _our_names
 
-(
-    PIPE,
-    STDOUT,
-    DEVNULL,
-    SubprocessError,
-    CalledProcessError,
-    TimeoutExpired,
-    CompletedProcess,
-    list2cmdline,
-) = get_original(
-    "subprocess",
-    [
-        "PIPE",
-        "STDOUT",
-        "DEVNULL",
-        "SubprocessError",
-        "CalledProcessError",
-        "TimeoutExpired",
-        "CompletedProcess",
-        "list2cmdline",
-    ],
-)
+for _name in (
+    "PIPE",
+    "STDOUT",
+    "DEVNULL",
+    "SubprocessError",
+    "CalledProcessError",
+    "TimeoutExpired",
+    "CompletedProcess",
+    "list2cmdline",
+):
+    globals()[_name] = _get_original("subprocess", _name)
 
-_PopenSelector = PollSelector
+_PopenSelector = _PollSelector
+io = _View(_io, open=_open, TextIOWrapper=_add_text_layer)
+os = _View(_os, read=_read, waitpid=_cooperative_waitpid)
 
-#: What ``close_fds`` closes is below this number.
+#: One more than the highest number that a descriptor can have.
 MAXFD = _os.sysconf("SC_OPEN_MAX")
+
+__all__ = [*globals()["__all__"], "MAXFD"]
+
+
+# ---- Popen -----------------------------------------------------------------------------------------------------------------------
 
 _StandardPopen = globals()["Popen"]
 
@@ -146,10 +209,14 @@ class Popen(_StandardPopen):
     def pid(self, pid):
         self._pid = pid
         if pid:
-            forget(pid)
-            self._claim = claim(pid)
+            _forget(pid)
+            self._claim = _claim(pid)
 
-    def _internal_poll(self, _deadstate=None, _collect=collect):
+    def _execute_child(self, *args):
+        _follow_switches()
+        super()._execute_child(*args)
+
+    def _internal_poll(self, _deadstate=None, _collect=_collect):
         # Also called by __del__, when our globals may be gone.
         if self.returncode is None and self._claim is not None:
             try:
@@ -163,16 +230,16 @@ class Popen(_StandardPopen):
         return self.returncode
 
     def _wait(self, timeout):
-        if wait_for(self._internal_poll, self.pid, timeout) is None:
-            raise TimeoutExpired(self.args, timeout)
+        if _wait_for(self._internal_poll, self.pid, timeout) is None:
+            raise TimeoutExpired(self.args, timeout)  # noqa: F405
         return self.returncode
 
     @property
     def result(self):
         """An :class:`~gevent.event.AsyncResult` that gets the return code. The first look at it has a greenlet wait for the child."""
         if self._result is None:
-            self._result = AsyncResult()
-            spawn_raw(self._set_result)
+            self._result = _AsyncResult()
+            _spawn_raw(self._set_result)
         return self._result
 
     def _set_result(self):
@@ -185,6 +252,18 @@ class Popen(_StandardPopen):
     def unlink(self, callback):
         """Undo one :meth:`rawlink` of *callback*."""
         self.result.unlink(_Link(callback, self))
+
+
+# What programs switch off in the standard module (see "Disabling use of posix_spawn()" in its documentation), and we look at in ours.
+_switches = {name: getattr(_stdlib, name) for name in ("_USE_POSIX_SPAWN", "_USE_VFORK") if hasattr(_stdlib, name)}
+
+
+def _follow_switches():
+    """Take over a switch that was changed there; one that was changed here stays until then."""
+    for name, before in _switches.items():
+        now = getattr(_stdlib, name)
+        if now is not before:
+            _switches[name] = globals()[name] = now
 
 
 class _Link:
@@ -205,5 +284,5 @@ class _Link:
     __hash__ = None
 
 
-io = _View(_io, open=_PipeFile, TextIOWrapper=_PipeFile.add_text_layer)
-os = _View(_os, read=_read, waitpid=waitpid)
+#: What stands in for the same names of the standard module where that is patched.
+__implements__ = [name for name in __all__ if name != "MAXFD" and globals()[name] is not _get_original("subprocess", name)]
