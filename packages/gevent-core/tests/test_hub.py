@@ -1048,6 +1048,12 @@ def test_fork():
     assert result.stdout == "ok\n"
 
 
+@pytest.mark.parametrize("name", ["hub_fork_with", "hub_fork_thread"])
+def test_fork_with(name):
+    """At-fork hooks may use gevent in the child; and the thread that has forked is the main one there, also where signals are concerned."""
+    assert run_script(SCRIPTS / f"{name}.py").check().stdout == "ok\n"
+
+
 def test_python_optimized():
     """HUB-20: this file's errors for wrong use are raised under python -O as well."""
     source = """

@@ -234,6 +234,10 @@ class Popen(_StandardPopen):
             raise TimeoutExpired(self.args, timeout)  # noqa: F405
         return self.returncode
 
+    def pipe_cloexec(self):
+        """A new pipe, ``(read descriptor, write descriptor)``, that no child inherits; as in gevent 1.1. It is :func:`os.pipe`."""
+        return _os.pipe()
+
     @property
     def result(self):
         """An :class:`~gevent.event.AsyncResult` that gets the return code. The first look at it has a greenlet wait for the child."""

@@ -30,6 +30,7 @@ cdef struct State:
     int broken                      # break_() was called: leave run()
     long active                     # started watchers and waits that keep run() going
     unsigned long thread            # the native thread that may touch everything but `posted`
+    int pid                         # the process it was made in, or made fit for by reinit()
 
     Entry* ring                     # the ready queue
     uint64_t head, tail, mask

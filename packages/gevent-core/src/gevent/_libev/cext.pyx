@@ -81,6 +81,7 @@ cdef extern from "chunks.h":
 
 cdef extern from "<unistd.h>" nogil:
     int c_close "close"(int fd)
+    int getpid()
 
 PyGreenlet_Import()
 
@@ -391,6 +392,7 @@ cdef State* _state_new(unsigned int flags) except NULL:
         PyMem_RawFree(s)
         raise OSError(number, f"libev cannot make a loop for {_contract.flags_to_list(flags)}: {strerror(number).decode()}")
     s.refs = 1
+    s.pid = getpid()
     s.thread = libev.gevent_thread_ident()
     s.posted_end = &s.posted
     libev.ev_set_userdata(s.ptr, s)
@@ -1231,16 +1233,18 @@ cdef class loop:
         s.posted_end = &s.posted
         while s.posted_end[0] is not NULL:
             s.posted_end = &s.posted_end[0].next
+        s.pid = getpid()
         s.thread = libev.gevent_thread_ident()
         armed = s.armed
-        if s.wakeup_fds[0] >= 0:        # the pipe is the parent's too
-            _drop_wakeup(s)
-            if libev.gevent_wakeup_pipe(s.wakeup_fds) < 0:
-                s.wakeup_fds[0] = s.wakeup_fds[1] = -1
-                raise OSError(errno, f"no pipe for the forked child's loop: {strerror(errno).decode()}")
-            _make_wakeup(s)
-            if armed:
-                _arm_wakeup(s)
+        if s.wakeup_fds[0] < 0:
+            armed = s.running > 0       # a loop of another thread, which is now the main one and handles signals
+        _drop_wakeup(s)                 # the pipe is the parent's too
+        if libev.gevent_wakeup_pipe(s.wakeup_fds) < 0:
+            s.wakeup_fds[0] = s.wakeup_fds[1] = -1
+            raise OSError(errno, f"no pipe for the forked child's loop: {strerror(errno).decode()}")
+        _make_wakeup(s)
+        if armed:
+            _arm_wakeup(s)
         libev.ev_loop_fork(s.ptr)
 
     def install_sigchld(self):
@@ -2194,7 +2198,10 @@ cdef int _signal_uses[128]
 
 cdef int _start_signal(State* s, libev.ev_signal* w, int number) except -1:
     if _signal_owner[number] is not NULL and _signal_owner[number] is not s:
-        raise RuntimeError(f"signal {number} is already watched on another event loop; one loop at a time can watch a signal")
+        if _signal_owner[number].pid != getpid():
+            _give_up_signals(_signal_owner[number])
+        if _signal_owner[number] is not NULL:
+            raise RuntimeError(f"signal {number} is already watched on another event loop; one loop at a time can watch a signal")
     _signal_owner[number] = s
     _signal_uses[number] += 1
     if _signal_uses[number] == 1:
@@ -2205,6 +2212,21 @@ cdef int _start_signal(State* s, libev.ev_signal* w, int number) except -1:
     elif number == _signal.SIGCHLD:
         libev.gevent_sigchld_again()
     return 0
+
+
+cdef void _give_up_signals(State* s) noexcept:
+    """Stop the watchers of signals on a loop that nobody runs: its thread is not in this forked child."""
+    cdef PyObject* node = s.started
+    found = []
+    while node is not NULL:
+        each = <watcher>node
+        if isinstance(each, (signal, child)):
+            found.append(each)
+        node = (<watcher>node)._next
+    for each in found:
+        (<watcher>each)._stop_now()
+    if s.sigchld_on:
+        _release_sigchld(s)
 
 
 cdef void _stop_signal(libev.ev_loop* ptr, libev.ev_signal* w, int number) noexcept:
