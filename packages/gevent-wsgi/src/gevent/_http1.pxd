@@ -7,7 +7,7 @@ cdef const unsigned char *_CLASS
 cdef bytes _HEX_TABLE
 cdef const unsigned char *_HEX
 
-cdef int TOKEN, VALUE, TARGET, HOST, LITERAL, DIGIT
+cdef int TOKEN, VALUE, TARGET, HOST, DIGIT
 cdef int HTAB, LF, CR, SP, PERCENT, SLASH, ZERO, ONE, COLON, SEMICOLON, QUESTION, BRACKET, BRACKET_END
 cdef int _IN_SIZE, _IN_DATA, _AFTER_DATA, _IN_TRAILER, _DONE
 
@@ -37,10 +37,11 @@ cpdef str environ_key(str name)
 cdef str _unquote(bytes path)
 cpdef tuple split_target(bytes target, str method)
 
-@cython.locals(p='const unsigned char *', i=Py_ssize_t)
+@cython.locals(p='const unsigned char *', i=Py_ssize_t, port=long)
 cdef int _check_host(bytes data, Py_ssize_t start, Py_ssize_t end) except -1
 
 cdef list _tokens(str value)
+cpdef bint has_token(str value, str token)
 cdef str _excerpt(bytes data, Py_ssize_t start, Py_ssize_t end)
 
 
@@ -113,6 +114,9 @@ cdef class HeadParser:
     @cython.locals(token=str)
     cdef int _connection(self, str value) except -1
 
+    @cython.locals(member=str)
+    cdef int _expectation(self, str value) except -1
+
     @cython.locals(p='const unsigned char *', i=Py_ssize_t, value='long long', digits=int)
     cdef int _length(self, bytes data, Py_ssize_t start, Py_ssize_t end) except -1
 
@@ -153,6 +157,9 @@ cdef bytes _encode_value(name, value)
 
 @cython.locals(octets=bytes, digits=bytes, known=tuple)
 cpdef tuple encode_status(status)
+
+cdef _check_headers(headers)
+cdef long _LENGTHS
 
 @cython.locals(fields=list, name_octets=bytes, value_octets=bytes, size=Py_ssize_t, lowered=str)
 cpdef tuple encode_fields(headers)

@@ -22,6 +22,8 @@ and must not be parsed.
 """
 
 import re
+from functools import lru_cache
+from ipaddress import IPv6Address
 
 __all__ = [
     "BadRequest",
@@ -33,6 +35,7 @@ __all__ = [
     "encode_fields",
     "encode_status",
     "environ_key",
+    "has_token",
     "reason_phrase",
     "response_head",
     "split_target",
@@ -77,8 +80,7 @@ TOKEN = 1  # tchar, RFC 9110 5.6.2: methods and field names
 VALUE = 2  # field-vchar, SP and HTAB, RFC 9110 5.5: everything but controls
 TARGET = 4  # VCHAR but "#": RFC 3986 allows less, but browsers do send the likes of "|" and "{"
 HOST = 8  # octets of a reg-name or IPv4 address, RFC 3986 3.2.2
-LITERAL = 16  # octets inside the brackets of an IP literal
-DIGIT = 32
+DIGIT = 16
 
 HTAB = 9
 LF = 10
@@ -109,7 +111,6 @@ def _build_classes():
     mark(b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100)), VALUE)
     mark([octet for octet in range(0x21, 0x7F) if octet != ord("#")], TARGET)
     mark(b"-._~%" + sub_delims + digits + letters, HOST)
-    mark(b":.-._~%" + sub_delims + digits + letters, LITERAL)
     mark(digits, DIGIT)
     return bytes(table)
 
@@ -205,6 +206,7 @@ _UNDERSCORE_POLICIES = {"drop": UNDERSCORES_DROP, "refuse": UNDERSCORES_REFUSE, 
 
 _FOLD = re.compile(rb"\r\n[ \t]+")
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
+_IP_FUTURE = re.compile(rb"[vV][0-9A-Fa-f]+\.[-._~!$&'()*+,;=:0-9A-Za-z]+")
 
 # Longer than any length that can be meant; keeps the number inside 63 bits.
 _LENGTH_DIGITS = 18
@@ -264,27 +266,51 @@ def _check_host(data, start, end):
     """Check data[start:end], the value of a Host header or an authority; RFC 9110 7.2."""
     p = data
     i = start
+    port = 0
     if i < end and p[i] == BRACKET:
         i += 1
-        while i < end and _CLASS[p[i]] & LITERAL:
+        while i < end and p[i] != BRACKET_END:
             i += 1
-        if i >= end or p[i] != BRACKET_END or i == start + 1:
+        if i >= end or not _is_ip_literal(data[start + 1 : i]):
             raise BadRequest(f"Invalid host: {data[start:end].decode('latin-1')!r}")
         i += 1
     else:
         while i < end and _CLASS[p[i]] & HOST:
+            if p[i] == PERCENT:
+                if i + 2 >= end or _HEX[p[i + 1]] > 15 or _HEX[p[i + 2]] > 15:
+                    break
             i += 1
     if i < end and p[i] == COLON:
         i += 1
         while i < end and _CLASS[p[i]] & DIGIT:
+            port = port * 10 + (p[i] - ZERO)
+            if port > 65535:
+                break
             i += 1
     if i < end:
         raise BadRequest(f"Invalid host: {data[start:end].decode('latin-1')!r}")
 
 
+@lru_cache(64)
+def _is_ip_literal(literal):
+    """Whether *literal*, bytes, can stand in the brackets of a host: an IPv6 address, or one of a future version."""
+    if _IP_FUTURE.fullmatch(literal):
+        return True
+    try:
+        IPv6Address(literal.decode("ascii"))
+    except ValueError:
+        return False
+    return b"%" not in literal  # zones mean something on the client's machine only
+
+
 def _tokens(value):
     """The lower-cased members of a comma-separated list."""
     return [member.strip(" \t") for member in value.lower().split(",")]
+
+
+def has_token(value, token):
+    """Whether *token*, in lower case, is a member of the comma-separated list *value*, a str."""
+    return token in _tokens(value)
 
 
 class HeadParser:
@@ -503,9 +529,7 @@ class HeadParser:
                 self._upgrade_field = value_end > value_start
             elif key is K_EXPECT:
                 if self._minor:
-                    if value.lower() != "100-continue":
-                        raise BadRequest(f"Expect: {value!r} cannot be met", 417)
-                    self.expect_continue = True
+                    self._expectation(value)
             present = environ.setdefault(key, value)
             if present is not value:
                 environ[key] = present + ("; " if key is K_COOKIE else ",") + value
@@ -632,6 +656,13 @@ class HeadParser:
             elif token == "upgrade":
                 self._upgrade_token = True
 
+    def _expectation(self, value):
+        for member in _tokens(value):
+            if member == "100-continue":
+                self.expect_continue = True
+            elif member:
+                raise BadRequest(f"Expect: {value!r} cannot be met", 417)
+
     def _length(self, data, start, end):
         p = data
         if self.content_length >= 0:
@@ -647,7 +678,7 @@ class HeadParser:
             value = value * 10 + (p[i] - ZERO)
             i += 1
         if i < end or i == start:
-            raise BadRequest(f"Invalid Content-Length: {data[start:end].decode('latin-1')}")
+            raise BadRequest(f"Invalid Content-Length: {data[start:end].decode('latin-1')!r}")
         self.content_length = value
 
     def _coding(self, value):
@@ -1051,38 +1082,65 @@ def encode_status(status):
     return known
 
 
+def _check_headers(headers):
+    """Raise TypeError for *headers* that would pass for a list of pairs by accident, or cannot."""
+    # PEP 3333 asks for exactly a list. Tuples and list-likes of frameworks do no harm; the keys of a
+    # dict, and the letters of a string, could look like pairs.
+    if isinstance(headers, (str, bytes, dict)) or not hasattr(headers, "__iter__"):
+        raise TypeError(f"the headers of a response must be a list of (name, value), not {headers!r:.80}")
+
+
+#: What concerns one connection only and so is the server's to say (RFC 9110 7.6.1); PEP 3333 forbids
+#: it to applications. They pass such headers on when they are proxies, and nobody misses them.
+_HOP_BY_HOP = frozenset(("keep-alive", "proxy-connection", "te", "trailer"))
+
+#: Lengths of the names that encode_fields looks at: the lower-casing is kept from the rest.
+_LENGTHS = sum(
+    1 << length
+    for length in {len(name) for name in ("content-length", "date", "connection", "transfer-encoding", *_HOP_BY_HOP)}
+)
+
+
 def encode_fields(headers):
-    """Check and encode response headers, an iterable of (str, str).
+    """Check and encode response headers, a list of (str, str).
 
     Returns (fields, content_length, date, connection, transfer_encoding): a new list of pairs of
     bytes, with names spelled as given, and the values, as str, of the four headers that framing
-    depends on, or None. Transfer-Encoding is not among the fields: the body's framing is the
-    server's business. Raises UnicodeError for what is not a latin-1 str, ValueError for
-    characters that cannot stand in a header, AssertionError for a repeated Content-Length.
+    depends on, or None. Connection and Transfer-Encoding are not among the fields, nor are other headers
+    that concern one connection only: these are the server's business. Raises TypeError for what is no
+    list of pairs, UnicodeError for what is not a latin-1 str, ValueError for characters that cannot
+    stand in a header, AssertionError for a repeated Content-Length.
     """
     fields = []
     length = None
     date = None
     connection = None
     coding = None
+    if type(headers) is not list:
+        _check_headers(headers)
     for name, value in headers:
         name_octets = _FIELD_NAMES.get(name) if type(name) is str else None
         if name_octets is None:
             name_octets = _encode_name(name)
         value_octets = _encode_value(name, value)
         size = len(name_octets)
-        if size == 4 or size == 10 or size == 14 or size == 17:
+        if size < 18 and _LENGTHS >> size & 1:
             lowered = name.lower()
             if lowered == "content-length":
                 if length is not None:
                     raise AssertionError(f"Content-Length is given twice: {length!r}, {value!r}")
                 length = value
             elif lowered == "date":
+                if date is not None:
+                    continue  # there is one only (RFC 9110 6.6.1)
                 date = value
             elif lowered == "connection":
                 connection = value if connection is None else f"{connection}, {value}"
+                continue
             elif lowered == "transfer-encoding":
-                coding = value
+                coding = value if coding is None else f"{coding}, {value}"
+                continue
+            elif lowered in _HOP_BY_HOP:
                 continue
         fields.append((name_octets, value_octets))
     return fields, length, date, connection, coding

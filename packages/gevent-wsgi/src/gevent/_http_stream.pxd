@@ -3,17 +3,25 @@ cimport cython
 from gevent._http1 cimport ChunkedDecoder
 
 
+cpdef set_timeout(object socket, object seconds)
+
+
 cdef class ConnectionReader:
     cdef object __weakref__
     cdef object _socket
     cdef object _receive
     cdef double _until
+    cdef object _standing
+    cdef public object timeout
     cdef public bytes data
     cdef public Py_ssize_t pos
     cdef public bint closed
     cdef public bint taken
 
     cpdef limit(self, object seconds)
+    cpdef release(self)
+    cpdef restore(self, object timeout)
+    cdef _receive_within(self, object seconds)
     cpdef bint fill(self) except -1
     cpdef Py_ssize_t buffered(self) except -1
     @cython.locals(data=bytes, pos=Py_ssize_t)

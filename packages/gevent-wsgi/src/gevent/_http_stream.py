@@ -17,7 +17,7 @@ from time import monotonic
 
 from gevent._http1 import BadRequest, ChunkedDecoder
 
-__all__ = ["ConnectionReader", "Input", "InvalidClientInput"]
+__all__ = ["ConnectionReader", "Input", "InvalidClientInput", "set_timeout"]
 
 #: How much one recv asks for, in bytes.
 RECEIVE_SIZE = 65536
@@ -41,19 +41,31 @@ class InvalidClientInput(OSError):
         self.disconnected = disconnected
 
 
+def set_timeout(socket, seconds):
+    """Set the time limit of *socket*; one that cannot have any, or is closed, goes without."""
+    try:
+        socket.settimeout(seconds)
+    except (AttributeError, OSError):
+        pass
+
+
 class ConnectionReader:
     """A connection's received octets as a binary file that can be read but not written.
 
-    ``data[pos:]`` is what was received and not used yet. Reading blocks the greenlet as the socket
-    does, its timeout included.
+    ``data[pos:]`` is what was received and not used yet. *timeout* is the time limit that the socket has
+    been given: for whatever is sent, and for each wait to receive unless ``timeout`` is set
+    otherwise. The two differ rarely, so it is the differing that costs something.
     """
 
-    def __init__(self, socket):
+    def __init__(self, socket, timeout=None):
         self._socket = socket
         self._receive = socket.recv  # looked up once, not for every request
         self.data = b""
         self.pos = 0
         self.closed = False
+        self._standing = timeout
+        #: How long to wait for the client to send anything, in seconds or None; see also :meth:`limit`.
+        self.timeout = timeout
         self._until = 0.0  # 0: not limited
         #: True once somebody asked for the socket beneath: the connection may be theirs by now.
         self.taken = False
@@ -61,17 +73,38 @@ class ConnectionReader:
     def limit(self, seconds):
         """Have everything received from now on arrive in *seconds* altogether; None for no such limit.
 
-        Past it, reading raises socket.timeout. It works by the socket's own time limit, so the caller
-        sets that again afterwards.
+        Past it, reading raises socket.timeout.
         """
         self._until = 0.0 if seconds is None else monotonic() + seconds
+
+    def release(self):
+        """Put no time limit on the socket any more, neither for reading nor for writing."""
+        self._until = 0.0
+        self.timeout = self._standing = None
+        set_timeout(self._socket, None)
+
+    def restore(self, timeout):
+        """Undo :meth:`release`: *timeout* seconds for reading and for writing."""
+        self.timeout = self._standing = timeout
+        set_timeout(self._socket, timeout)
+
+    def _receive_within(self, seconds):
+        """One recv with a time limit of its own; the socket's is the one for sending."""
+        set_timeout(self._socket, seconds)
+        try:
+            return self._receive(RECEIVE_SIZE)
+        finally:
+            set_timeout(self._socket, self._standing)
 
     def fill(self):
         """Receive more behind ``data``; false at the end of the stream. Blocks."""
         if self._until:
             # Never 0, which would mean not to wait.
-            self._socket.settimeout(max(0.001, self._until - monotonic()))
-        more = self._receive(RECEIVE_SIZE)
+            more = self._receive_within(max(0.001, self._until - monotonic()))
+        elif self.timeout is not self._standing:
+            more = self._receive_within(self.timeout)
+        else:
+            more = self._receive(RECEIVE_SIZE)
         if not more:
             return False
         if self.pos >= len(self.data):
@@ -182,8 +215,11 @@ class ConnectionReader:
 
     @property
     def _sock(self):
-        # simple-websocket finds the socket here; from then on it, not we, speaks on it.
-        self.taken = True
+        # simple-websocket finds the socket here; from then on it, not we, speaks on it, and has time
+        # limits of its own.
+        if not self.taken:
+            self.taken = True
+            self.release()
         return self._socket
 
     def fileno(self):

@@ -6,15 +6,18 @@ from gevent._http1 cimport (
     encode_fields,
     encode_status,
     environ_key,
+    has_token,
     response_head,
     split_target,
     whole_response,
 )
-from gevent._http_stream cimport ConnectionReader, Input
+from gevent._http_stream cimport ConnectionReader, Input, set_timeout
 
 cdef int READ_HEAD, RUN_APP, DRAIN, LINGER, CLOSED
 cdef Py_ssize_t _JOIN_LIMIT
 cdef Py_ssize_t _MAX_BUFFERS
+cdef int _REQUESTS_AT_A_TIME
+cdef frozenset _NO_BODY
 
 
 cdef class _SecondCache:
@@ -65,6 +68,8 @@ cdef class ConnectionHandler:
     cdef bint _overlong
 
     cdef int _phase
+    cdef bint _first
+    cdef bint _released
     cdef bint _stopping
     cdef bint _linger
     cdef bint _peer_gone
@@ -92,17 +97,19 @@ cdef class ConnectionHandler:
     cdef bint _sends_all
     cdef bint _shortcut
     cdef bint _logs_itself
+    cdef bint _formats_itself
 
     cdef _find_overrides(self)
-    cdef _set_timeout(self, object seconds)
     cdef _close(self)
+    cdef _end_tls(self, object sock)
     cdef _wait_for_end(self, object sock)
     cdef bint _is_disconnect(self, object ex) except -1
     cdef bint _is_closed(self) except -1
     cdef Py_ssize_t _line_limit(self) except -1
-    cdef _lift_limit(self)
     cpdef _send_refusal(self, object status, object response)
     cpdef _stop_soon(self)
+    cpdef bint _is_idle(self) except -1
+    cpdef _stop_if_idle(self)
     cdef _stop_reading(self)
 
     cpdef handle_one_request(self)
@@ -139,6 +146,10 @@ cdef class ConnectionHandler:
     cpdef _write(self, object data)
     @cython.locals(fields=list)
     cpdef finalize_headers(self)
+    cdef _drop_content_length(self)
+    cdef bint _is_tunnel(self, int code) except -1
+    @cython.locals(sent=Py_ssize_t, left='long long')
+    cdef bint _send_file(self, object wrapper) except -1
     cdef object _known_length(self)
     @cython.locals(body=Input)
     cdef _look_for_reasons_to_close(self)

@@ -43,13 +43,16 @@ from gevent._http1 import (
     encode_fields,
     encode_status,
     environ_key,
+    has_token,
     reason_phrase,
     response_head,
     split_target,
     whole_response,
 )
-from gevent._http_stream import RECEIVE_SIZE, ConnectionReader, Input, InvalidClientInput
-from gevent._wsgi_log import NoopLog
+from gevent._http_stream import RECEIVE_SIZE, ConnectionReader, Input, InvalidClientInput, set_timeout
+from gevent._wsgi_file import FileWrapper, extent
+from gevent._wsgi_log import LoggingLogAdapter, NoopLog
+from gevent.hub import sleep
 from greenlet import GreenletExit
 
 __all__ = ["ConnectionHandler", "format_date_time"]
@@ -66,6 +69,17 @@ _JOIN_LIMIT = 16384
 
 #: What sendmsg takes at once (IOV_MAX is 1024 on Linux).
 _MAX_BUFFERS = 512
+
+#: Says that the head's packet has room for what sendfile adds.
+_MSG_MORE = getattr(_socket, "MSG_MORE", 0)
+
+#: After how many requests in a row a connection lets the others have a turn. A client that always has
+#: the next request ready never makes its handler wait, and would be served alone.
+_REQUESTS_AT_A_TIME = 32
+
+
+#: Statuses of responses that have no body. That of a 205 is there and empty.
+_NO_BODY = frozenset((204, 205, 304))
 
 
 # ---------------------------------------------------------------------------------- date and time
@@ -119,11 +133,12 @@ def _error_response(code):
 
 
 def _raw_error_response(code):
-    """All octets of the server's own answer with *code*, for when there is no valid request."""
-    status, headers, body = _error_response(code)
-    fields = encode_fields(headers)[0]
-    fields.insert(0, _date.get(now())[0])
-    return response_head(status.encode("ascii"), fields) + body
+    """All octets of the server's own answer with *code*, for when there is no valid request.
+
+    Without a body: it may have been a HEAD request.
+    """
+    fields = [_date.get(now())[0], (b"Connection", b"close"), (b"Content-Length", b"0")]
+    return response_head(f"{code} {reason_phrase(code)}".encode("ascii"), fields)
 
 
 class ConnectionHandler:
@@ -170,6 +185,7 @@ class ConnectionHandler:
 
         # The connection
         self._phase = READ_HEAD
+        self._first = True  # the connection has not had a whole head yet
         self._stopping = False  # the server has closed: finish this request and close
         self._linger = False  # the client may be sending still when we close
         self._peer_gone = False  # a send or receive of ours failed
@@ -184,7 +200,8 @@ class ConnectionHandler:
         self._settings = settings
         self._namespace = namespace
         self._asks_server = asks_server
-        self._reader = ConnectionReader(socket)
+        self._reader = ConnectionReader(socket, settings.write_timeout)
+        self._released = False  # the time limits are off, as the application may take the connection over
         self.rfile = self._reader if rfile is None else rfile
         self._parser = HeadParser(
             settings.max_header_count,
@@ -208,6 +225,7 @@ class ConnectionHandler:
         self._sends_all = self._overrides("_sendall")
         self._shortcut = not self._overrides("finalize_headers")
         self._logs_itself = self._overrides("log_request")
+        self._formats_itself = self._overrides("format_request")
 
     def _overrides(self, *names):
         """Whether the instance's class has a method of its own for one of *names*."""
@@ -253,14 +271,23 @@ class ConnectionHandler:
         live = getattr(server, "_live_handlers", None)
         if live is not None:
             live.add(self)
+        reader = self._reader
         try:
-            self._set_timeout(self._settings.socket_timeout)
+            set_timeout(self.socket, self._settings.write_timeout)
+            # A connection is made to send a request on it: that one may not keep us waiting as others may.
+            reader.limit(self._settings.header_timeout)
+            reader.timeout = self._settings.keep_alive_timeout
             if live is not None and server.closing:
                 # Accepted before the server was closed, and still to be served.
                 self._stop_soon()
+            served = 0
             while self.socket is not None:
                 outcome = self.handle_one_request()
                 if outcome is True:
+                    served += 1
+                    if served >= _REQUESTS_AT_A_TIME:
+                        served = 0
+                        sleep(0)
                     continue
                 if outcome is not None:
                     self._send_refusal(*outcome)
@@ -286,13 +313,6 @@ class ConnectionHandler:
                     raise
         self.log_request()
 
-    def _set_timeout(self, seconds):
-        """Set the socket's time limit; sockets that cannot have one go without."""
-        try:
-            self.socket.settimeout(seconds)
-        except (AttributeError, OSError):
-            pass
-
     def _close(self):
         """Close the connection and let go of it."""
         sock = self.socket
@@ -300,19 +320,25 @@ class ConnectionHandler:
             return
         self.socket = None
         try:
-            if (
-                (self._linger or self._reader.buffered())
-                and not self._peer_gone
-                and not self._reader.taken
-                and not self.connection_upgraded
-            ):
-                self._phase = LINGER
-                self._wait_for_end(sock)
+            if not self._peer_gone and not self._reader.taken:
+                if self._sendmsg is None:
+                    self._end_tls(sock)
+                if (self._linger or self._reader.buffered()) and not self.connection_upgraded:
+                    self._phase = LINGER
+                    self._wait_for_end(sock)
         finally:
             self._phase = CLOSED
             self.rfile.close()
             self._parser.release()
             sock.close()
+
+    def _end_tls(self, sock):
+        """Send TLS's own goodbye, so that the client can tell the end of a response from a cut. Does not wait for its."""
+        try:
+            sock.settimeout(0)
+            sock.unwrap()
+        except (OSError, ValueError, AttributeError):
+            pass  # the client's goodbye is not there yet, or it is gone
 
     def _wait_for_end(self, sock):
         """Tell the client that nothing more comes, and drop what it sends for a short time."""
@@ -338,7 +364,16 @@ class ConnectionHandler:
         self._stopping = True
         if self._phase == RUN_APP and not self.headers_sent:
             self.close_connection = True
-        elif self._phase == READ_HEAD and not self._reader.buffered():
+        else:
+            self._stop_if_idle()
+
+    def _is_idle(self):
+        """Whether the client has sent nothing of a request."""
+        return self._phase == READ_HEAD and not self._reader.buffered()
+
+    def _stop_if_idle(self):
+        """End the connection unless there is something of a request, or one may still be on its way."""
+        if self._is_idle() and not getattr(self.server, "_may_still_ask", False):
             self._stop_reading()
 
     def _stop_reading(self):
@@ -420,11 +455,10 @@ class ConnectionHandler:
         if self.close_connection or self.connection_upgraded or self._is_closed():
             return None
         if not self._ordinary:
-            self._set_timeout(self._settings.socket_timeout)
-        if self._stopping and not self._reader.buffered():
-            if self._sendmsg is None:
-                return None
-            self._stop_reading()
+            self._reader.timeout = self._settings.keep_alive_timeout
+        if self._stopping:
+            self._phase = READ_HEAD
+            self._stop_if_idle()
         return True
 
     def _line_limit(self):
@@ -455,6 +489,9 @@ class ConnectionHandler:
             if end < 0:
                 return False
             data = reader.data
+        elif self._first:
+            reader.limit(None)
+        self._first = False
         if end == len(data):
             # Do not keep a buffer while the connection is idle.
             reader.data = b""
@@ -470,9 +507,10 @@ class ConnectionHandler:
         """Receive until the head is whole; returns its end, or -1 when the client has gone."""
         reader = self._reader
         self._linger = True
-        # One limit for the whole head: a client that sends an octet now and then does not hold the
-        # connection for ever.
-        reader.limit(self._settings.header_timeout)
+        if not self._first:
+            # One limit for the whole head: a client that sends an octet now and then does not hold the
+            # connection for ever. That of the first head began with the connection.
+            reader.limit(self._settings.header_timeout)
         while True:
             if not reader.fill():
                 if reader.data[reader.pos :].strip(b"\r\n"):
@@ -482,13 +520,8 @@ class ConnectionHandler:
             if end >= 0:
                 break
         self._linger = False
-        self._lift_limit()
+        reader.limit(None)
         return end
-
-    def _lift_limit(self):
-        """Go back from a limit on the whole of something to the one on each wait."""
-        self._reader.limit(None)
-        self._set_timeout(self._settings.socket_timeout)
 
     def _check_request(self):
         """See to what makes a request not an ordinary one."""
@@ -496,9 +529,10 @@ class ConnectionHandler:
         most = self._settings.max_body
         if most is not None and parser.content_length > most:
             raise BadRequest(f"request body of {parser.content_length} bytes is longer than {most} bytes", 413)
-        if parser.upgrade or parser.command == "CONNECT":
-            # Whoever takes the connection over has time limits of his own.
-            self._set_timeout(None)
+        if (parser.upgrade or parser.command == "CONNECT") and not parser.chunked and parser.content_length <= 0:
+            # Whoever takes the connection over has time limits of his own, and may do so without telling us.
+            self._released = True
+            self._reader.release()
 
     def _read_by_lines(self):
         """Read a request the way 1.1 did, through the methods that subclasses override. Blocks.
@@ -509,7 +543,9 @@ class ConnectionHandler:
         if own:
             if not self._reader.peek():
                 return None
-            self._reader.limit(self._settings.header_timeout)
+            if not self._first:
+                self._reader.limit(self._settings.header_timeout)
+            self._first = False
         line = self.read_requestline()
         if not line:
             return None
@@ -521,7 +557,7 @@ class ConnectionHandler:
         if not self.read_request(line):
             return "400", _raw_error_response(400)
         if own:
-            self._lift_limit()
+            self._reader.limit(None)
         return True
 
     def read_requestline(self):
@@ -627,6 +663,7 @@ class ConnectionHandler:
                 parser.chunked,
             )
             body.max_length = self._settings.max_body
+            self._reader.timeout = self._settings.body_timeout
         else:
             body = self._no_body
         self._body = self.wsgi_input = environ["wsgi.input"] = body
@@ -718,6 +755,7 @@ class ConnectionHandler:
         finally:
             # A body left unread is dropped now, so that this is not counted as the response's time.
             self.time_finish = now()
+            self._phase = DRAIN
             if self._logs_itself or type(self.server.log) is not NoopLog:
                 self.log_request()
         if self._body is not self._no_body and self._body is not None:
@@ -750,17 +788,26 @@ class ConnectionHandler:
                 exc_info = None
         elif self.status is not None:
             raise self.ApplicationError(f"start_response called again, for {status!r}, without exc_info")
+        if self._phase != RUN_APP:
+            raise self.ApplicationError(f"start_response called, for {status!r}, when the request was over")
 
         code, octets = encode_status(status)
         fields, length, date, connection, coding = encode_fields(headers)
         if length is not None:
             if not (length.isascii() and length.isdigit()):
                 raise ValueError(f"Content-Length of the response is not a number: {length!r}")
-            if (code == 204 or code == 304) and int(length):
+            if code in _NO_BODY and int(length):
                 raise self.ApplicationError(f"Invalid Content-Length for {code} response: {length!r} (must be absent or zero)")
         if coding is not None and coding.strip().lower() != "chunked":
             raise self.ApplicationError(f"Transfer-Encoding is the server's business, not the application's: {coding!r}")
-        if connection is not None and "close" in connection.lower():
+        if code == 101:
+            if not self._parser.upgrade:
+                raise self.ApplicationError(f"the response is {status!r}, but the client has asked for no other protocol")
+        elif self._released and not self._reader.taken and not self._is_tunnel(code):
+            self._released = False
+            self._reader.restore(self._settings.write_timeout)
+            self._reader.timeout = self._settings.keep_alive_timeout
+        if connection is not None and has_token(connection, "close"):
             self.close_connection = True
         self.status = octets
         self._orig_status = status
@@ -776,17 +823,26 @@ class ConnectionHandler:
         self._overlong = False
         return self.write
 
+    def _is_tunnel(self, code):
+        """Whether a response with *code* makes the connection one of another protocol."""
+        return code == 101 or (self.command == "CONNECT" and 200 <= code < 300)
+
     def process_result(self):
         """Send what the application returned."""
         result = self.result
         if (type(result) is list or type(result) is tuple) and not self._sends_through_hooks and not self.headers_sent:
             self._send_whole(result)
             return
+        if type(result) is FileWrapper and self._send_file(result):
+            self._end_body()
+            return
         if isinstance(result, (bytes, str)):
             raise TypeError(f"the application must return an iterable of bytes, not {result!r:.80}")
         for data in result:
             if data:
                 self.write(data)
+                if self._body_left == 0 and type(result) is FileWrapper:
+                    break
         if not self.headers_sent:
             if self.status:
                 self.write(b"")
@@ -811,8 +867,7 @@ class ConnectionHandler:
                 type(data) is bytes
                 and len(data) <= _JOIN_LIMIT
                 and self.code >= 200
-                and self.code != 304
-                and self.code != 204
+                and self.code not in _NO_BODY
                 and self.provided_content_length is None
                 and not self.provided_date
                 and self._provided_connection is None
@@ -826,7 +881,7 @@ class ConnectionHandler:
                 # finalize_headers measures them, in octets.
                 self.result = result = [self._checked(data) for data in result]
                 break
-        if (self.code == 304 or self.code == 204) and any(result):
+        if self.code in _NO_BODY and any(result):
             raise self.ApplicationError(f"The {self.code} response must have no body")
         self.finalize_headers()
         out = [self._begin_body()]
@@ -855,11 +910,13 @@ class ConnectionHandler:
         """
         if type(data) is not bytes:
             data = self._checked(data)
+        if self._phase != RUN_APP:
+            raise self.ApplicationError("write called when the request was over")
         if self.headers_sent:
             self._write(data)
         elif self.status is None:
             raise self.ApplicationError("The application did not call start_response()")
-        elif data and (self.code == 304 or self.code == 204):
+        elif data and self.code in _NO_BODY:
             raise self.ApplicationError(f"The {self.code} response must have no body")
         else:
             self._write_with_headers(data)
@@ -894,10 +951,17 @@ class ConnectionHandler:
         code = self.code
         if not self.provided_date:
             fields.append(_date.get(now())[0])
-        if code == 101 or (self.command == "CONNECT" and 200 <= code < 300):
+        if self._is_tunnel(code):
             # What follows is another protocol's.
+            if self._provided_connection is not None:
+                fields.append((b"Connection", self._provided_connection.encode("latin-1")))
+            if self.provided_content_length is not None:
+                self._drop_content_length()
             return
-        if self.provided_content_length is None and code != 204 and code != 304:
+        if code == 204:
+            if self.provided_content_length is not None:
+                self._drop_content_length()
+        elif self.provided_content_length is None and code != 304:
             length = self._known_length()
             if length is not None:
                 # GET might have had a body where HEAD gives an empty result: better say nothing.
@@ -911,14 +975,20 @@ class ConnectionHandler:
                 self.close_connection = True
         if not self.close_connection:
             self._look_for_reasons_to_close()
+        # Of what the application says about the connection two things count: "close", which has been seen
+        # to, and that an Upgrade header is meant for the next hop only.
+        upgrade = self._provided_connection is not None and has_token(self._provided_connection, "upgrade")
         if self.close_connection:
-            if self._provided_connection is None:
-                fields.append((b"Connection", b"close"))
-            elif "close" not in self._provided_connection.lower():
-                fields[:] = [field for field in fields if field[0].lower() != b"connection"]
-                fields.append((b"Connection", b"close"))
-        elif self.request_version == "HTTP/1.0" and self._provided_connection is None:
+            fields.append((b"Connection", b"close, Upgrade" if upgrade else b"close"))
+        elif upgrade:
+            fields.append((b"Connection", b"Upgrade"))
+        elif self.request_version == "HTTP/1.0":
             fields.append((b"Connection", b"keep-alive"))
+
+    def _drop_content_length(self):
+        """RFC 9110 8.6: a 204 has none, nor has what turns the connection into a tunnel."""
+        self.response_headers[:] = [field for field in self.response_headers if field[0].lower() != b"content-length"]
+        self.provided_content_length = None
 
     def _known_length(self):
         """The length of the whole body if it can be told now, else None."""
@@ -947,7 +1017,7 @@ class ConnectionHandler:
             self._body_left = int(self.provided_content_length)
         if self.command == "HEAD" or code == 204 or code == 304:
             self._sends_body = False
-        elif code == 101 or (self.command == "CONNECT" and 200 <= code < 300):
+        elif self._is_tunnel(code):
             self.connection_upgraded = True
             self._body_left = -1
             self.response_use_chunked = False
@@ -970,18 +1040,60 @@ class ConnectionHandler:
         left = self._body_left
         if left >= 0:
             if len(data) > left:
-                if not self._overlong:
-                    self._overlong = True
-                    self.log_error(
-                        f"Response to {self.requestline!r} is longer than its Content-Length"
-                        f" {self.provided_content_length!r}; the rest is dropped"
-                    )
-                self.close_connection = True
+                if type(self.result) is not FileWrapper:  # see _send_file
+                    self.close_connection = True
+                    if not self._overlong:
+                        self._overlong = True
+                        self.log_error(
+                            f"Response to {self.requestline!r} is longer than its Content-Length"
+                            f" {self.provided_content_length!r}; the rest is dropped"
+                        )
                 data = data[:left]
             self._body_left = left - len(data)
             if not data:
                 return
         out.append(data)
+
+    def _send_file(self, wrapper):
+        """Send head and body of a response that is a file, by sendfile(2); false when that cannot be done.
+
+        Nothing has been sent then.
+        """
+        sock = self.socket
+        if self._sends_through_hooks or self.headers_sent or self.status is None or self.code in _NO_BODY:
+            return False
+        if self._sendmsg is None or not isinstance(sock, _socket.socket) or self._is_tunnel(self.code):
+            return False
+        found = extent(wrapper.filelike)
+        if found is None:
+            return False
+        file, position, left = found
+        if self.provided_content_length is None:
+            size = decimal(left)
+            self.response_headers.append((b"Content-Length", size))
+            self.provided_content_length = size.decode("ascii")
+        self.finalize_headers()
+        head = self._begin_body()
+        # PEP 3333: up to the Content-Length, or to the end of the file. Parts of files are sent like this.
+        left = min(left, self._body_left)
+        if not self._sends_body or not left:
+            self._send(head)
+            return True
+        try:
+            sent = sock.send(head, _MSG_MORE)
+            self.response_length += sent
+            if sent < len(head):
+                self._send(head[sent:])
+            try:
+                sock.sendfile(file, position, left)
+            finally:
+                sent = file.tell() - position
+                self.response_length += sent
+                self._body_left -= sent
+        except OSError as ex:
+            self._note_failed_send(ex)
+            raise
+        return True
 
     def _end_body(self):
         """The application has given all of the body."""
@@ -1079,7 +1191,7 @@ class ConnectionHandler:
                 self._reader.limit(self._settings.header_timeout)
                 while left > 0 and not body.at_end():
                     left -= body._drop()
-                self._lift_limit()
+                self._reader.limit(None)
         except InvalidClientInput as ex:
             self._log_bad_body(ex)
         except OSError:
@@ -1102,7 +1214,10 @@ class ConnectionHandler:
 
     def _log_error(self, t, v, tb):
         """Report an error of the application through the hub; a killed greenlet is none."""
-        if not issubclass(t, GreenletExit):
+        if issubclass(t, SystemExit):
+            # One request does not end the server: to the hub this would be the end of the program.
+            self.log_error("%s", "".join(traceback.format_exception(t, v, tb)))
+        elif not issubclass(t, GreenletExit):
             server = self.server
             context = self.environ
             if not isinstance(context, server.secure_environ_class):
@@ -1142,7 +1257,10 @@ class ConnectionHandler:
 
     def log_request(self):
         """Write a line about the request to the server's log."""
-        self.server.log.write(self.format_request() + "\n")
+        log = self.server.log
+        if type(log) is LoggingLogAdapter and not self._formats_itself and not log.is_enabled():
+            return  # spare the formatting
+        log.write(self.format_request() + "\n")
 
     def format_request(self):
         """The line for the access log: client, time, request, status, bytes sent, seconds taken."""

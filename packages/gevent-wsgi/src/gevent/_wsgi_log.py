@@ -37,6 +37,11 @@ class LoggingLogAdapter:
         """Log *msg*, a str, without the line ends at its end."""
         self._logger.log(self._level, msg.rstrip("\r\n"))
 
+    def is_enabled(self):
+        """Whether the logger does anything with what is written here; true if it cannot tell."""
+        is_enabled_for = getattr(self._logger, "isEnabledFor", None)
+        return is_enabled_for is None or is_enabled_for(self._level)
+
     def flush(self):
         """Do nothing: a logger has no such thing."""
 

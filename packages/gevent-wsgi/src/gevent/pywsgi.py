@@ -15,13 +15,16 @@ The work of a handler is done in ``_wsgi_handler``; its docstring tells how.
 
 import errno
 import sys
+from time import monotonic
 
 from gevent import socket as _socket
 from gevent._http1 import BadRequest, RequestHeaders
 from gevent._http_stream import Input, InvalidClientInput
 from gevent._wsgi_environ import Environ, SecureEnviron, WSGISecureEnviron
+from gevent._wsgi_file import FileWrapper
 from gevent._wsgi_handler import ConnectionHandler, format_date_time
 from gevent._wsgi_log import LoggingLogAdapter, NoopLog
+from gevent.event import Event
 from gevent.server import StreamServer
 
 __all__ = [
@@ -150,27 +153,46 @@ class WSGIServer(StreamServer):
         "wsgi.run_once": False,
         # Reading wsgi.input stops at the end of the body, chunked or not.
         "wsgi.input_terminated": True,
+        "wsgi.file_wrapper": FileWrapper,
     }
 
     #: More headers than this, or more bytes of headers: 431.
     max_header_count = 100
     max_header_bytes = 65536
 
-    #: A request body longer than this: 413.
-    max_body = None
+    #: A request body longer than this: 413. Reading is lazy, so a body takes memory only as the application
+    #: reads it; this is for applications that read whatever there is.
+    max_body = 1 << 30
 
     #: How much of a body the application did not read is read to be able to go on with the connection.
     max_discard = 1048576
 
-    #: A request's head must be whole this long after its first byte: 408.
+    #: More connections than this are not accepted until others end. When there is no room, those that have
+    #: been idle for longest are closed to make some.
+    max_connections = None
+
+    #: A request's head must be whole this long after its first byte, that of a connection's first request
+    #: after it was accepted: 408. The same goes for a TLS handshake.
     header_timeout = 30
 
-    #: How long to wait for a client at a time: for its next request, for the next part of a body,
-    #: for it to take the next part of a response.
-    socket_timeout = 75
+    #: How long a connection waits for a further request.
+    keep_alive_timeout = 75
+
+    #: How long to wait for the client at a time: for the next part of a request's body (408), and for it
+    #: to take some more of a response.
+    body_timeout = 75
+    write_timeout = 75
 
     #: How long a connection is kept open after an error, for the client to read the answer.
     linger_timeout = 2
+
+    #: How long after :meth:`close` a request is still answered that comes on an idle connection: it was
+    #: under way already, and to end the connection at once would lose it.
+    idle_grace = 0.1
+
+    #: Whether other sockets may listen at the same address (SO_REUSEPORT), those of other processes, say;
+    #: the kernel then shares out the connections. For listeners that the server makes itself.
+    reuse_port = False
 
     #: What becomes of headers with "_" in their name, which would look like ones with "-" in the environ:
     #: "drop", "refuse" (400), or "keep" as 1.1 did.
@@ -195,6 +217,12 @@ class WSGIServer(StreamServer):
         **ssl_args,
     ):
         self._live_handlers = set()
+        self._connections = set()
+        self._no_connections = Event()
+        self._no_connections.set()
+        self._awaits_connection = False
+        self._may_still_ask = False
+        self._grace = None
         self._template = {}, {}
         StreamServer.__init__(self, listener, backlog=backlog, spawn=spawn, **ssl_args)
         if application is not None:
@@ -248,8 +276,26 @@ class WSGIServer(StreamServer):
     def init_socket(self):
         """Open the listener, and note its address in the environ."""
         self.closing = False
+        self._end_grace()
+        if self.closed and self.reuse_port:
+            self.socket = self._shared_listener()
+            self.address = self.socket.getsockname()
         StreamServer.init_socket(self)
         self.update_environ()
+
+    def _shared_listener(self):
+        """A listening socket that leaves the address to others too."""
+        sock = _socket.socket(family=self.family)
+        try:
+            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEPORT, 1)
+            sock.bind(self.address)
+            sock.listen(self.backlog)
+            sock.setblocking(False)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
     def update_environ(self):
         """Fill in SERVER_NAME and SERVER_PORT unless they were given. Called once the port is known."""
@@ -279,9 +325,99 @@ class WSGIServer(StreamServer):
             pass  # not TCP, or gone already; the handler will find out
         self.handler_class(socket, address, self).handle()
 
+    def wrap_socket_and_handle(self, client_socket, address):
+        """Make the TLS handshake, within ``header_timeout``, and serve the connection."""
+        client_socket.settimeout(self.header_timeout)
+        return StreamServer.wrap_socket_and_handle(self, client_socket, address)
+
+    # -- connections: how many there are, and room for more
+
+    def full(self):
+        """Whether no more connections can be served at the moment."""
+        if self.max_connections is not None and len(self._connections) >= self.max_connections:
+            return True
+        return StreamServer.full(self)
+
+    def _await_room(self):
+        if StreamServer.full(self):
+            StreamServer._await_room(self)
+        else:
+            self.stop_accepting()
+            self._awaits_connection = True
+        self._close_idle()
+
+    def _close_idle(self):
+        """End the one connection in a hundred, but at least one, that has been idle for longest."""
+        idle = [handler for handler in self._live_handlers if handler.time_finish and handler._is_idle()]
+        if idle:
+            idle.sort(key=lambda handler: handler.time_finish)
+            for handler in idle[: 1 + len(idle) // 100]:
+                handler._stop_if_idle()
+
+    def do_handle(self, socket, address):
+        """Have a connection served in a greenlet of its own."""
+        self._connections.add(socket)
+        self._no_connections.clear()
+        StreamServer.do_handle(self, socket, address)
+
+    def do_close(self, socket, *args):
+        """Close a connection, and take note that it is over."""
+        StreamServer.do_close(self, socket, *args)
+        self._connections.discard(socket)
+        if not self._connections:
+            self._no_connections.set()
+        if self._awaits_connection and not self.full():
+            self._awaits_connection = False
+            self._go_on()
+
+    # -- the end
+
     def close(self):
-        """Stop listening; connections end with the request they are serving, idle ones now."""
+        """Stop listening; connections end with the request they are serving, idle ones after ``idle_grace``.
+
+        Connections that are complete, but wait to be accepted, are accepted first: their clients do not
+        know of the difference. Does not wait.
+        """
         self.closing = True
+        self._awaits_connection = False
+        if self.started and not self.environ.get("wsgi.multiprocess"):
+            self._accept_backlog()
+        was_open = not self.closed
         StreamServer.close(self)
+        if was_open and self._connections and self.idle_grace and self._grace is None:
+            self._may_still_ask = True
+            self._grace = self.loop.timer(self.idle_grace)
+            self._grace.start(self._end_grace)
         for handler in list(self._live_handlers):
             handler._stop_soon()
+
+    def _accept_backlog(self):
+        try:
+            while not self.full():
+                connection = self.do_read()
+                if connection is None:
+                    break
+                self.do_handle(*connection)
+        except Exception:
+            pass  # the listener is the reason to close, perhaps
+
+    def _end_grace(self):
+        self._may_still_ask = False
+        if self._grace is not None:
+            self._grace.close()
+            self._grace = None
+        if self.closing:
+            for handler in list(self._live_handlers):
+                handler._stop_if_idle()
+
+    def stop(self, timeout=None):
+        """:meth:`close`; then wait until what is in flight has been answered, for at most *timeout* seconds.
+
+        The default is ``stop_timeout``. After that, handlers in a pool are killed; others go on.
+        """
+        limit = self.stop_timeout if timeout is None else timeout
+        self.close()
+        until = monotonic() + limit
+        self._no_connections.wait(limit)
+        self._end_grace()
+        StreamServer.stop(self, max(0, until - monotonic()))
