@@ -233,8 +233,8 @@ def split_target(target, method):
     """
     authority = None
     if method == "CONNECT":
-        host, colon, port = target.rpartition(b":")
-        if not host or not colon or not port:
+        host, _colon, port = target.rpartition(b":")
+        if not host or not port.isdigit():
             raise BadRequest(f"CONNECT needs host:port as its target, not {target!r}")
         _check_host(target, 0, len(target))
         return None, target.decode("latin-1"), ""
