@@ -152,6 +152,40 @@ def check_system():
         stop(f"This machine lacks, and it could not be installed from here:\n{lines}Install it, then run this again.")
 
 
+#: Programs that tests are clients of, or drive, with their Debian packages. A test skips where its program is missing.
+TEST_PROGRAMS = {"curl": "curl", "nginx": "nginx-light", "wrk": "wrk", "chromium": "chromium"}
+
+
+def missing_test_programs():
+    folders = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    return [name for name in TEST_PROGRAMS if shutil.which(name, path=folders) is None]
+
+
+def install_test_programs(stamp):
+    """Install TEST_PROGRAMS where that is nobody's machine but a container's: by root, and once."""
+    lacking = missing_test_programs()
+    if not lacking or stamp.get("test programs") == sorted(TEST_PROGRAMS):
+        return
+    packages = [TEST_PROGRAMS[name] for name in lacking]
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        say(f"for the tests: installing {' '.join(packages)}")
+        subprocess.run(["apt-get", "update", "-q"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for package in packages:  # one by one, so that one which is not to be had keeps no other away
+            # At this run level Debian starts no services: nginx would take port 80.
+            subprocess.run(
+                ["apt-get", "install", "-y", "-q", "--no-install-recommends", package],
+                env={**os.environ, "RUNLEVEL": "1", "DEBIAN_FRONTEND": "noninteractive"},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        lacking = missing_test_programs()
+    if lacking:
+        packages = " ".join(TEST_PROGRAMS[name] for name in lacking)
+        say(f"without {', '.join(lacking)} some tests are skipped (Debian, Ubuntu: apt-get install {packages})")
+    stamp["test programs"] = sorted(TEST_PROGRAMS)
+    write_stamp(stamp)
+
+
 # -- The environment --------------------------------------------------------------------------------------------------
 
 
@@ -252,13 +286,18 @@ def install_packages(stamp):
         write_stamp(stamp)
 
 
-def prepare():
-    """Do whatever is left to do; returns the path of the Python to go on with."""
+def prepare(for_tests=False):
+    """Do whatever is left to do; returns the path of the Python to go on with.
+
+    *for_tests* adds the programs that only tests use, as far as they can be had.
+    """
     check_python()
     check_system()
     stamp = make_venv()
     install_tools(stamp)
     install_packages(stamp)
+    if for_tests:
+        install_test_programs(stamp)
     return str(venv_python())
 
 

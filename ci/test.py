@@ -13,7 +13,7 @@ import sys
 from bootstrap import ROOT, prepare
 
 if __name__ == "__main__":
-    python = prepare()
+    python = prepare(for_tests=True)
     running = ROOT / ".pytest_cache" / "running-test"
     status = subprocess.run([python, "-m", "pytest", *sys.argv[1:]], cwd=ROOT).returncode
     # gevent_testkit keeps the name of the running test there, and removes the file at the end of the run.

@@ -115,3 +115,38 @@ def test_a_package_is_installed_once_until_something_changes(bootstrap, reposito
     installed.clear()
     bootstrap.install_packages(stamp)
     assert installed == ["gevent-core", "gevent-wsgi"]
+
+
+@pytest.fixture
+def test_programs(bootstrap, repository, monkeypatch):
+    """As root, on a machine where apt knows wrk and no chromium; what has been asked for is in the list."""
+    asked = []
+
+    def run(command, **options):
+        asked.append(command[-1])
+        if command[1] == "install":
+            assert options["env"]["RUNLEVEL"] == "1"
+
+    monkeypatch.setattr(bootstrap, "TEST_PROGRAMS", {"wrk": "wrk-package", "chromium": "browser"})
+    monkeypatch.setattr(bootstrap.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(
+        bootstrap.shutil, "which", lambda name, path=None: name if name == "apt-get" or f"{name}-package" in asked else None
+    )
+    monkeypatch.setattr(bootstrap.subprocess, "run", run)
+    return asked
+
+
+def test_programs_for_the_tests_are_installed_once(bootstrap, test_programs, capsys):
+    stamp = {}
+    bootstrap.install_test_programs(stamp)
+    assert test_programs == ["-q", "wrk-package", "browser"]
+    assert "without chromium some tests are skipped (Debian, Ubuntu: apt-get install browser)" in capsys.readouterr().out
+    bootstrap.install_test_programs(stamp)
+    assert test_programs == ["-q", "wrk-package", "browser"]
+
+
+def test_a_users_machine_gets_no_programs_unasked(bootstrap, test_programs, monkeypatch, capsys):
+    monkeypatch.setattr(bootstrap.os, "geteuid", lambda: 1000)
+    bootstrap.install_test_programs({})
+    assert test_programs == []
+    assert "apt-get install wrk-package browser" in capsys.readouterr().out
