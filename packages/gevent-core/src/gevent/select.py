@@ -47,6 +47,9 @@ _SELECT_WRITABLE = _WRITABLE | POLLERR
 #: Where there is no epoll to wait for conditions that the loop does not know, they are looked for every so many seconds.
 _LOOK_EVERY = 0.02
 
+#: Milliseconds: the system call takes a C int.
+_LONGEST_POLL = 0x7FFFFFFF
+
 _native_select = get_original("select", "select")
 _native_poll = get_original("select", "poll")
 _native_epoll = get_original("select", "epoll") if hasattr(_stdlib, "epoll") else None
@@ -115,23 +118,24 @@ def select(rlist, wlist, xlist, timeout=None):
         timeout = timeout + 0.0
         if timeout < 0:
             raise ValueError(f"timeout must be non-negative: {timeout!r}")
-    rlist, wlist = list(rlist), list(wlist)
+    # Each is asked for its descriptor once; that may even change the lists, as with the standard function.
+    readers = [(each if type(each) is int and each >= 0 else get_fileno(each), each) for each in rlist]
+    writers = [(each if type(each) is int and each >= 0 else get_fileno(each), each) for each in wlist]
     loop = get_loop()
     _let_others_run(loop)
-    ready = _ready_now(rlist, wlist)
+    ready = _ready_now(readers, writers)
     if ready[0] or ready[1] or timeout == 0:
         return ready
     wanted = {}
-    for each in rlist:
-        wanted[get_fileno(each)] = _READ
-    for each in wlist:
-        fd = get_fileno(each)
+    for fd, _ in readers:
+        wanted[fd] = _READ
+    for fd, _ in writers:
         wanted[fd] = wanted.get(fd, 0) | _WRITE
     deadline = None if timeout is None else monotonic() + timeout
     seconds = timeout
     while True:
         _wait_any(loop, wanted, seconds, select)
-        ready = _ready_now(rlist, wlist)
+        ready = _ready_now(readers, writers)
         if ready[0] or ready[1]:
             return ready
         if deadline is not None:
@@ -140,27 +144,27 @@ def select(rlist, wlist, xlist, timeout=None):
                 return ready
 
 
-def _ready_now(rlist, wlist):
+def _ready_now(readers, writers):
     try:
-        ready = _native_select(rlist, wlist, (), 0)
+        readable, writable, _ = _native_select([fd for fd, _ in readers], [fd for fd, _ in writers], (), 0)
     except ValueError:
-        # A number beyond FD_SETSIZE, which poll(2) takes, or a negative one.
-        return _ready_by_poll(rlist, wlist)
+        # A number beyond FD_SETSIZE, which poll(2) takes.
+        return _ready_by_poll(readers, writers)
+    if not readable and not writable:
+        return [], [], []
     # Linux finds descriptors that are not open, but only up to the size of the process's table of them, a multiple of 64. It leaves
     # the bits of those beyond as they are, and so says that they are ready.
-    for ready_ones in ready:
-        for each in ready_ones:
-            if get_fileno(each) >= 64:
-                return _ready_by_poll(rlist, wlist)
-    return ready
+    if max(readable, default=0) >= 64 or max(writable, default=0) >= 64:
+        return _ready_by_poll(readers, writers)
+    readable, writable = set(readable), set(writable)
+    return [each for fd, each in readers if fd in readable], [each for fd, each in writers if fd in writable], []
 
 
-def _ready_by_poll(rlist, wlist):
+def _ready_by_poll(readers, writers):
     masks = {}
-    for each in rlist:
-        masks[get_fileno(each)] = POLLIN
-    for each in wlist:
-        fd = get_fileno(each)
+    for fd, _ in readers:
+        masks[fd] = POLLIN
+    for fd, _ in writers:
         masks[fd] = masks.get(fd, 0) | POLLOUT
     poller = _native_poll()
     for fd, mask in masks.items():
@@ -170,8 +174,8 @@ def _ready_by_poll(rlist, wlist):
         if conditions & POLLNVAL:
             raise OSError(EBADF, f"file descriptor {fd} is not open")
     return (
-        [each for each in rlist if found.get(get_fileno(each), 0) & _SELECT_READABLE],
-        [each for each in wlist if found.get(get_fileno(each), 0) & _SELECT_WRITABLE],
+        [each for fd, each in readers if found.get(fd, 0) & _SELECT_READABLE],
+        [each for fd, each in writers if found.get(fd, 0) & _SELECT_WRITABLE],
         [],
     )
 
@@ -214,12 +218,17 @@ class poll:
         """Wait until a descriptor has an event; returns a list of (descriptor, conditions).
 
         The conditions are POLLIN and so on, and POLLNVAL for a descriptor that is not open. After *timeout* **milliseconds** the list
-        is empty; 0 never waits, None and negative numbers wait without limit.
+        is empty; 0 never waits, None and negative numbers wait without limit. OverflowError for more than 24 days, as the system call
+        takes an int.
+
+        Several greenlets may wait in one poll object at once, which the standard one refuses to native threads.
         """
         seconds = None
         if timeout is not None:
             if not isinstance(timeout, (int, float)):
                 raise TypeError(f"timeout must be a number of milliseconds or None, not {timeout!r}")
+            if timeout > _LONGEST_POLL:
+                raise OverflowError(f"timeout is too large: {timeout!r} milliseconds; use None to wait without limit")
             if timeout >= 0:
                 seconds = timeout / 1000.0
         loop = get_loop()
