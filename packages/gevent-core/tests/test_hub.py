@@ -15,6 +15,7 @@ import pytest
 from gevent import hub as hub_module
 from gevent._switching import get_hub_if_exists
 from gevent._waiting import WaitQueue
+from gevent.event import Event
 from gevent.hub import (
     BlockingSwitchOutError,
     ConcurrentObjectUseError,
@@ -89,6 +90,7 @@ def test_made_on_first_use():
 import gevent
 from gevent import _switching, core, timeout, greenlet, hub
 from gevent._waiting import WaitQueue
+from gevent.event import Event
 WaitQueue(); gevent.Timeout(5); gevent.getcurrent(); gevent.Timeout.start_new(None)
 assert _switching.get_hub_if_exists() is None
 assert core.current_loop() is None
@@ -286,15 +288,64 @@ def test_loop_exit_made_by_hand():
     assert str(LoopExit("text")) == "text"
 
 
-def test_loop_exit_in_a_thread():
-    def run():
-        try:
-            with pytest.raises(LoopExit):
-                forever()
-        finally:
-            get_hub().destroy()
+def test_other_threads_keep_the_main_greenlet_waiting():
+    """They may set what it waits for. When the last of them has ended, nobody can: LoopExit; HUB-03."""
+    result = script(
+        """
+import threading, time, gevent
+from gevent.event import Event
+from gevent.hub import LoopExit
+event = Event()
+def run():
+    time.sleep(0.05)
+    if rounds:
+        event.set()
+for rounds in (2, 1, 0):
+    event.clear()
+    threading.Thread(target=run).start()
+    try:
+        assert event.wait() is True
+    except LoopExit as error:
+        assert not rounds
+        assert "Event" in str(error), error
+        print("LoopExit")
+# Who waits for the end of the loop waits for no thread; and gevent's own threads that sleep are no reason to wait.
+stop = threading.Event()
+threading.Thread(target=stop.wait).start()
+gevent.spawn(event.wait)
+assert gevent.wait() is True
+assert gevent.get_hub().join() is True
+stop.set()
+gevent.get_hub().threadpool.apply(int)
+gevent.get_hub().start_periodic_monitoring_thread()
+while threading.active_count() > 1:
+    time.sleep(0.001)
+try:
+    event.wait()
+except LoopExit:
+    print("LoopExit")
+"""
+    ).check()
+    assert result.stdout == "LoopExit\nLoopExit\n"
 
-    in_thread(run)
+
+def test_a_thread_waits_for_the_main_thread():
+    event, found = Event(), []
+
+    def run():
+        gevent.get_hub()
+        found.append(event.wait())
+        gevent.spawn(event.wait)
+        found.append(gevent.wait())  # the end of its own loop
+        get_hub().destroy()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while "waiters" not in repr(event):
+        gevent.sleep(0.001)
+    event.set()
+    thread.join()
+    assert found == [True, True]
 
 
 # ---- Blocking, wrong switches, two users --------------------------------------------------------------------------------------
@@ -816,6 +867,7 @@ def test_waits_under_a_destroyed_hub():
         """
 import gevent, gc
 from gevent._waiting import WaitQueue
+from gevent.event import Event
 queue = WaitQueue()
 jobs = [gevent.spawn(queue.wait, None, limit) for limit in (None, 10)]
 sleeper = gevent.spawn(gevent.sleep, 10)

@@ -22,6 +22,7 @@ from weakref import ref
 
 from gevent._config import config
 from gevent._originals import allocate_lock, get_ident, start_new_thread
+from gevent._switching import quiet_threads
 from gevent.events import (
     EventLoopBlocked,
     IPeriodicMonitorThread,
@@ -157,6 +158,7 @@ class PeriodicMonitoringThread(IPeriodicMonitorThread):
     def __call__(self):
         """What the thread runs."""
         _monitors.add(get_ident())
+        quiet_threads.add(get_ident())
         alarm = self._alarm
         try:
             while self.should_run and alarm is self._alarm:
@@ -169,6 +171,7 @@ class PeriodicMonitoringThread(IPeriodicMonitorThread):
                 hub = None  # not to keep it alive while we sleep
         finally:
             _monitors.discard(get_ident())
+            quiet_threads.discard(get_ident())
 
     def _sleep(self, alarm):
         seconds = self.calculate_sleep_time()

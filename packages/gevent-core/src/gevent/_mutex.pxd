@@ -1,13 +1,22 @@
-"""The lock of ``_mutex.pyx``, inline wherever it is used."""
+"""The locks of ``_mutex.pyx``, inline wherever they are used."""
 cimport cython
 
 cdef extern from *:
     """
+    #include <pthread.h>
     #include <sched.h>
+
+    static inline unsigned long gevent_mutex_thread(void) {
+        return (unsigned long)pthread_self();
+    }
 
     static inline void gevent_mutex_lock(int* word) {
         while (__atomic_exchange_n(word, 1, __ATOMIC_ACQUIRE))
             sched_yield();
+    }
+
+    static inline int gevent_mutex_try(int* word) {
+        return !__atomic_exchange_n(word, 1, __ATOMIC_ACQUIRE);
     }
 
     static inline void gevent_mutex_unlock(int* word) {
@@ -15,7 +24,9 @@ cdef extern from *:
     }
     """
     void gevent_mutex_lock(int* word) noexcept nogil
+    int gevent_mutex_try(int* word) noexcept nogil
     void gevent_mutex_unlock(int* word) noexcept nogil
+    unsigned long gevent_mutex_thread() noexcept nogil
 
 
 @cython.final
@@ -27,3 +38,25 @@ cdef class Mutex:
 
     cdef inline void unlock(self) noexcept:
         gevent_mutex_unlock(&self.word)
+
+
+@cython.final
+cdef class Hold:
+    cdef int word
+    cdef int depth
+    cdef unsigned long owner
+
+    cdef inline void lock(self) noexcept:
+        if gevent_mutex_try(&self.word):
+            self.owner = gevent_mutex_thread()
+        elif self.owner != gevent_mutex_thread():
+            self.wait()
+        self.depth += 1
+
+    cdef inline void unlock(self) noexcept:
+        self.depth -= 1
+        if self.depth == 0:
+            self.owner = 0
+            gevent_mutex_unlock(&self.word)
+
+    cdef void wait(self) noexcept

@@ -10,7 +10,7 @@ import os
 
 from gevent._originals import get_original
 
-__all__ = ["Mutex", "mutex"]
+__all__ = ["Hold", "Mutex", "mutex"]
 
 _RLock = get_original("_thread", "RLock")
 
@@ -41,6 +41,15 @@ class Mutex:
 
 
 mutex = Mutex()
+
+
+class Hold:
+    """A lock to hold while Python code runs. Its native thread may take it again."""
+
+    def __init__(self):
+        lock = _RLock()
+        self.lock = lock.acquire
+        self.unlock = lock.release
 
 
 if hasattr(os, "register_at_fork"):

@@ -12,10 +12,29 @@ keeps it across that), since it cannot be taken in the wrong order then, and sin
 ``_mutex.py`` is its twin without a compiler.
 """
 
+cimport cython
+
 import os
+
+cdef extern from "<unistd.h>" nogil:
+    int usleep(unsigned int microseconds)
 
 
 mutex = Mutex()
+
+
+@cython.final
+cdef class Hold:
+    """A lock to hold while Python code runs. Its native thread may take it again; others sleep, without the GIL, until it is free."""
+
+    cdef void wait(self) noexcept:
+        cdef unsigned int microseconds = 1
+        with nogil:
+            while not gevent_mutex_try(&self.word):
+                usleep(microseconds)
+                if microseconds < 1000:
+                    microseconds *= 2
+        self.owner = gevent_mutex_thread()
 
 
 def _set_free():

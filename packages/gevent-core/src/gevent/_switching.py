@@ -6,11 +6,12 @@ a C thread-local on CPython.
 """
 
 import functools
+import os
 
 from greenlet import getcurrent, greenlet
 
 from gevent._config import config, import_path
-from gevent._originals import get_ident, thread_local
+from gevent._originals import get_ident, get_original, thread_local
 from gevent.core import current_loop, set_current_loop
 from gevent.exceptions import ConcurrentObjectUseError
 
@@ -47,6 +48,28 @@ class _Guard:
 
 
 _MAIN = get_ident()  # the thread that imports gevent: its hub lasts as long as the process
+
+_count_threads = get_original("_thread", "_count")
+_threads_before_fork = 0  # what the interpreter counts in a forked child, where they are not
+
+#: The idents of gevent's own native threads that sleep, or only look: they wake no greenlet.
+quiet_threads = set()
+
+
+def count_other_threads():
+    """How many other native threads there are, that may wake a greenlet of this one by what they do."""
+    return _count_threads() - _threads_before_fork - len(quiet_threads)
+
+
+def _forget_threads():
+    global _threads_before_fork
+    _threads_before_fork = _count_threads()
+    quiet_threads.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
+
 
 #: The class of hubs, by name: it is defined a layer above.
 HUB_CLASS = "gevent.hub.Hub"

@@ -14,6 +14,7 @@ from gevent._config import config, import_first, import_path
 from gevent._originals import get_ident
 from gevent._switching import (
     Waiter,
+    count_other_threads,
     get_hub,
     get_hub_class,
     get_hub_if_exists,
@@ -169,6 +170,7 @@ class Hub(greenlet):
             loop.error_handler = self
             try:
                 loop.run()
+                self._await_other_threads(loop)
             except HubDestroyed:
                 return
             finally:
@@ -178,6 +180,31 @@ class Hub(greenlet):
                 raise LoopExit("the hub was destroyed, so nothing could wake the main greenlet", self)
             text = "the loop has ended" if self._joining else _explain_loop_exit(self)
             self.parent.throw(LoopExit(text, self))
+
+    def _await_other_threads(self, loop):
+        """Run *loop*, which has nothing to do, for as long as another native thread may give it something.
+
+        The main greenlet waits for something that another thread can set, put or release. Nobody tells us when a thread ends, so we look
+        now and then: then LoopExit is due. A main greenlet that waits for the loop to end does not wait for other threads.
+        """
+        seconds = 0.01
+        while not self._joining and self.loop is loop:
+            others, ran = count_other_threads(), loop.runcnt
+            loop.run()  # what a thread gave us before it ended
+            if self.loop is not loop or self._joining:
+                return
+            if loop.runcnt != ran:
+                continue
+            if others <= 0:
+                return
+            look, polled = loop.timer(seconds), loop.check(ref=False)
+            look.start(_nothing)
+            polled.start(_stop, look, polled)  # right after the poll: the greenlet that it wakes finds the loop as it was
+            try:
+                loop.run(once=True)
+            finally:
+                _stop(look, polled)
+            seconds = min(2 * seconds, 1.0)
 
     def switch(self):
         """Leave the current greenlet for the hub; returns what it is later switched back with.
@@ -389,6 +416,15 @@ class Hub(greenlet):
     @threadpool.deleter
     def threadpool(self):
         self._threadpool = None
+
+
+def _nothing():
+    """What a timer calls that only makes the loop poll."""
+
+
+def _stop(*watchers):
+    for each in watchers:
+        each.stop()
 
 
 def _print_later(stream, text):

@@ -24,7 +24,7 @@ cdef class Line(WaitQueue):
     @cython.locals(park=Park)
     cpdef call(self)
     cpdef call_many(self, Py_ssize_t count)
-    @cython.locals(park=Park, loop=Loop, taken=bint, woken=bint)
+    @cython.locals(park=Park, loop=Loop, taken=bint, called=bint, again=bint, woken=bint)
     cpdef bint wait_for(self, Contended owner, object token, object timeout) except -1
     cdef _stand_again(self, Park park)
     cdef bint _leave(self, Park park) except -1

@@ -106,15 +106,17 @@ class Line(WaitQueue):
             return with_timeout(timeout, self.wait_for, owner, token, None, timeout_value=False)
         deadline = None if timeout is None else monotonic() + timeout
         park = get_loop().park(token)
-        taken = False
+        taken = called = again = False
         self.add(park)
         try:
             while True:
-                taken = owner._take(self, token, False)
+                # Whoever gave something while we were called may have called nobody else for it: so who stands again takes as if called.
+                taken = owner._take(self, token, again)
                 if taken:
                     break
                 woken = park.wait(timeout)
-                taken = owner._take(self, token, park.queue is not self)
+                called = park.queue is not self
+                taken = owner._take(self, token, called)
                 if taken or not woken:
                     break
                 if deadline is not None:
@@ -122,8 +124,11 @@ class Line(WaitQueue):
                     if timeout <= 0:
                         break
                 self._stand_again(park)
+                called = False
+                again = True
         finally:
-            if self._leave(park) and not taken:
+            # A call that came after we took, or while we gave up, is for somebody else.
+            if self._leave(park) and not (taken and called):
                 self.call()
         return taken
 

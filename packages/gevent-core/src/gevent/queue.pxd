@@ -1,7 +1,7 @@
 cimport cython
 
 from gevent._libev.cext cimport Park, current_loop, loop as Loop
-from gevent._mutex cimport Mutex
+from gevent._mutex cimport Hold, Mutex
 from gevent._switching cimport get_loop
 from gevent._waiting cimport WaitQueue
 from gevent.lock cimport Contended, Line
@@ -38,7 +38,7 @@ cdef class SimpleQueue(Contended):
     cdef object _items
     cdef object _append
     cdef object _popleft
-    cdef object _own
+    cdef Hold _own
     cdef Line _getters
     cdef Line _putters
     cdef Py_ssize_t _maxsize
@@ -121,4 +121,4 @@ cdef class Channel(Contended):
     cpdef get_nowait(self)
     cdef bint _take(self, Line line, object token, bint called) except -1
     @cython.locals(park=Park, offer=_Offer)
-    cdef bint _match(self, _Want want, Py_ssize_t least) except -1
+    cdef bint _match(self, _Want want, bint called, Py_ssize_t more) except -1

@@ -23,8 +23,8 @@ that waits, and it may put one item more than fits for each getter that waits, s
 
 *Threads.* Any native thread may use a queue. Looking at the container and changing it is one step, with the mutex held
 (:mod:`gevent._mutex`) where the container is a plain deque or list, whose methods run nothing else. Where it is not, that is, in a
-:class:`PriorityQueue`, which compares the user's items, and in subclasses, a native lock of the queue's own is held instead: the hooks
-run with it locked, as those of the standard library's queues do. A finalizer that uses the very queue whose hook it interrupts has the
+:class:`PriorityQueue`, which compares the user's items, and in subclasses, a lock of the queue's own is held instead: the hooks run with
+it locked, as those of the standard library's queues do. A finalizer that uses the very queue whose hook it interrupts has the
 lock already; the hook has to bear that, as it had to before.
 """
 
@@ -37,8 +37,7 @@ from types import GenericAlias
 
 from greenlet import getcurrent
 
-from gevent._mutex import Mutex, mutex  # noqa: F401 - Mutex is what the .pxd says mutex is
-from gevent._originals import get_original
+from gevent._mutex import Hold, Mutex, mutex  # noqa: F401 - Mutex is what the .pxd says mutex is
 from gevent._switching import get_hub, get_loop
 from gevent._waiting import WaitQueue
 from gevent.core import current_loop
@@ -65,8 +64,6 @@ else:
 
 
 _LATE = object()
-
-_RLock = get_original("_thread", "RLock")
 
 # What becomes of an offer.
 _OPEN = 0
@@ -144,7 +141,7 @@ class SimpleQueue(Contended):
     def __init__(self, maxsize=None, items=None):
         self._getters = Line()
         self._putters = Line()
-        self._own = None if type(self) in _plain_classes else _RLock()
+        self._own = None if type(self) in _plain_classes else Hold()
         self._maxsize = _limit(maxsize)
         self._unfinished = 0
         self._is_shutdown = False
@@ -161,13 +158,13 @@ class SimpleQueue(Contended):
         if self._own is None:
             mutex.lock()
         else:
-            self._own.acquire()
+            self._own.lock()
 
     def _unlock(self):
         if self._own is None:
             mutex.unlock()
         else:
-            self._own.release()
+            self._own.unlock()
 
     def _init(self, maxsize, items=None):
         """Make ``self.queue``, the container, with *items* in it."""
@@ -198,7 +195,7 @@ class SimpleQueue(Contended):
     @queue.setter
     def queue(self, container):
         if self._own is None and type(container) is not deque and type(container) is not list:
-            self._own = _RLock()  # its methods may run anything
+            self._own = Hold()  # its methods may run anything
         self._items = container
         # Bound once: to look them up takes a fifth of the time of put() and get().
         self._append = getattr(container, "append", None)
@@ -777,7 +774,7 @@ class Channel(Contended):
         if timeout is not None and block:
             _check(timeout)
         want = _Want(self, False)
-        if self._match(want, self._getters.count + 1):
+        if self._match(want, False, 1):
             return want.item
         if not block:
             raise Empty
@@ -794,13 +791,13 @@ class Channel(Contended):
 
     def _take(self, line, token, called):
         # Each getter in line has a claim on one offer. Whoever was not called takes only what is left over.
-        return self._match(token, 1 if called else self._getters.count)
+        return self._match(token, called, 0)
 
-    def _match(self, want, least):
-        """Give *want* the first offer, if there are at least so many."""
+    def _match(self, want, called, more):
+        """Give *want* the first offer, if there is one for it: any for who was *called*, else one for each in line and *more*."""
         mutex.lock()
         try:
-            if self._putters.count < least:
+            if self._putters.count < (1 if called else self._getters.count + more):
                 return False
             park = self._putters.head
             self._putters.remove(park)

@@ -30,8 +30,8 @@ from functools import partial
 from weakref import ref
 
 from gevent._config import import_path
-from gevent._originals import allocate_lock, get_original, start_new_thread
-from gevent._switching import get_hub, get_hub_if_exists
+from gevent._originals import allocate_lock, get_ident, get_original, start_new_thread
+from gevent._switching import get_hub, get_hub_if_exists, quiet_threads
 from gevent._waiting import WaitQueue
 from gevent.event import AsyncResult, Event
 from gevent.exceptions import InvalidThreadUseError
@@ -357,7 +357,13 @@ class TaskQueue:
 
     def sleep(self, worker):
         """Sleep until *worker* is called, or was idle for too long; returns as :meth:`take`."""
-        if not worker.wake.acquire(True, self.idle_timeout):
+        ident = get_ident()
+        quiet_threads.add(ident)
+        try:
+            called = worker.wake.acquire(True, self.idle_timeout)
+        finally:
+            quiet_threads.discard(ident)
+        if not called:
             with self.lock:
                 late = worker in self.idle
                 if late:
