@@ -53,6 +53,7 @@ def test_another_python_is_refused_by_name(bootstrap, monkeypatch, capsys):
 
 def test_what_is_missing_and_cannot_be_installed_is_named_with_its_package(bootstrap, monkeypatch, capsys):
     monkeypatch.setattr(bootstrap, "has_libev", lambda: False)
+    monkeypatch.setattr(bootstrap, "has_cares", lambda: True)
     monkeypatch.setattr(bootstrap, "apt_command", lambda: None)
     with pytest.raises(SystemExit):
         bootstrap.check_system()
@@ -71,6 +72,7 @@ def test_what_is_missing_is_installed_where_that_is_possible(bootstrap, monkeypa
     monkeypatch.setattr(bootstrap, "compiler", lambda: ["cc"] if "gcc" in installed else None)
     monkeypatch.setattr(bootstrap, "compiles", lambda *arguments: "gcc" in installed)
     monkeypatch.setattr(bootstrap, "has_libev", lambda: "libev-dev" in installed or not installed)
+    monkeypatch.setattr(bootstrap, "has_cares", lambda: True)
     monkeypatch.setattr(bootstrap, "apt_command", lambda: ["true"])
     monkeypatch.setattr(bootstrap, "run", run)
     bootstrap.check_system()
@@ -80,6 +82,7 @@ def test_what_is_missing_is_installed_where_that_is_possible(bootstrap, monkeypa
 def test_what_apt_cannot_install_is_tried_once(bootstrap, monkeypatch, capsys):
     commands = []
     monkeypatch.setattr(bootstrap, "has_libev", lambda: False)
+    monkeypatch.setattr(bootstrap, "has_cares", lambda: True)
     monkeypatch.setattr(bootstrap, "apt_command", lambda: ["true"])
     monkeypatch.setattr(bootstrap, "run", lambda *command: commands.append(command))
     with pytest.raises(SystemExit):
@@ -91,6 +94,7 @@ def test_what_apt_cannot_install_is_tried_once(bootstrap, monkeypatch, capsys):
 def test_without_a_compiler_the_compiler_is_what_is_missing(bootstrap, monkeypatch):
     monkeypatch.setattr(bootstrap, "compiler", lambda: None)
     monkeypatch.setattr(bootstrap, "has_libev", lambda: True)
+    monkeypatch.setattr(bootstrap, "has_cares", lambda: True)
     assert [package for _, package in bootstrap.missing()] == ["gcc libc6-dev"]
 
 

@@ -10,10 +10,11 @@ So the point here is not to say more than libc would find. What is not said is a
 import os
 from _socket import AF_INET, AF_INET6, inet_pton
 
-__all__ = ["HostsFile", "hosts_file"]
+__all__ = ["MAPPED_PREFIX", "HostsFile", "file_state", "hosts_file"]
 
+#: How the IPv6 addresses begin that stand for IPv4 ones.
+MAPPED_PREFIX = bytes(10) + b"\xff\xff"
 _LOOPBACK = bytes(15) + b"\1"
-_MAPPED_PREFIX = bytes(10) + b"\xff\xff"
 
 
 def reads_files_first(path="/etc/nsswitch.conf"):
@@ -33,9 +34,18 @@ def reads_files_first(path="/etc/nsswitch.conf"):
 
 def families(packed):
     """The families for which libc takes the address of a line: one, but for the IPv6 ones that stand for IPv4 ones as well."""
-    if len(packed) == 4 or packed.startswith(_MAPPED_PREFIX):
+    if len(packed) == 4 or packed.startswith(MAPPED_PREFIX):
         return {AF_INET}
     return {AF_INET, AF_INET6} if packed == _LOOPBACK else {AF_INET6}
+
+
+def file_state(path):
+    """What is different when the file *path* has changed; None if it is not there."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 class HostsFile:
@@ -59,11 +69,7 @@ class HostsFile:
         return packed in self._addresses
 
     def _refresh(self):
-        try:
-            status = os.stat(self._path)
-            state = status.st_mtime_ns, status.st_ino, status.st_size
-        except OSError:
-            state = None
+        state = file_state(self._path)
         if state != self._state:
             self._state = state
             self._names, self._addresses = {}, set()

@@ -11,7 +11,8 @@ runs in the hub, never before the function that asked has returned, and may do w
 
 c-ares is trusted with the protocol, not with coming to an end: each question has a time after which c-ares must have given up, by its
 own settings. A question older than that is answered with ``ARES_ETIMEOUT``, and the c-ares channel behind it is replaced, since
-releases have been known to get stuck (the younger questions are asked again on the new one). And the channel hands c-ares no more
+releases have been known to get stuck (the younger questions are asked again on the new one). It is also replaced, while nothing is out,
+after a time-out and when ``/etc/resolv.conf`` has changed. And the channel hands c-ares no more
 than :attr:`channel.max_queries` questions at a time, so that their answers have room in the receive buffer of a socket and their ids
 in 16 bits; further ones wait for their turn.
 """
@@ -42,7 +43,7 @@ from collections import OrderedDict, deque
 from time import monotonic
 
 from gevent._cares._shim import ffi, lib
-from gevent._hosts_file import hosts_file
+from gevent._hosts_file import MAPPED_PREFIX, file_state, hosts_file
 
 __all__ = ["InvalidIP", "ares_host_result", "channel", "result", "strerror", "version"]
 
@@ -82,8 +83,8 @@ ARES_FLAG_NOSEARCH = lib.ARES_FLAG_NOSEARCH
 ARES_FLAG_NOALIASES = lib.ARES_FLAG_NOALIASES
 ARES_FLAG_NOCHECKRESP = lib.ARES_FLAG_NOCHECKRESP
 
+_RESOLV_CONF = "/etc/resolv.conf"
 _READ, _WRITE = 1, 2
-_MAPPED_PREFIX = bytes(10) + b"\xff\xff"
 
 #: Seconds between two looks at the time-outs: a quarter of the first of them, within these.
 _SHORTEST_TICK = 0.005
@@ -194,8 +195,8 @@ def _address(text):
         packed = inet_pton(family, bare)
     except (OSError, ValueError):  # ValueError: a NUL, or a surrogate
         raise InvalidIP(f"{text!r} is not an IP address") from None
-    if packed.startswith(_MAPPED_PREFIX) and family == AF_INET6:
-        return AF_INET, packed[len(_MAPPED_PREFIX) :]
+    if packed.startswith(MAPPED_PREFIX) and family == AF_INET6:
+        return AF_INET, packed[len(MAPPED_PREFIX) :]
     return family, packed
 
 
@@ -346,6 +347,7 @@ class channel:
         self._watchers = {}  # descriptor: io watcher
         self._depth = 0
         self._closing = False
+        self._silent = False  # whether the last thing heard of the name servers was nothing
         self._set_up = (
             _number("flags", flags, lib.ARES_OPT_FLAGS),
             _number("timeout", timeout, lib.ARES_OPT_TIMEOUTMS, float, 1000),
@@ -360,6 +362,7 @@ class channel:
 
     def _open(self):
         """A new channel of c-ares, set up as ours; gaierror where that fails."""
+        self._configured = file_state(_RESOLV_CONF)
         status = ffi.new("int *")
         mask = sum(bit for bit, _ in self._set_up)
         handle = lib.gv_open(mask, *(value for _, value in self._set_up), status)
@@ -545,6 +548,8 @@ class channel:
         if self._waiting or len(self._out) >= self.max_queries:
             self._waiting.append(question)
             return
+        if not self._out and not self._servers and file_state(_RESOLV_CONF) != self._configured:
+            self._replace()
         self._ask(question)
         self._settle()
 
@@ -579,6 +584,9 @@ class channel:
             self.destroy()
         elif not self._out:
             self._timer.stop()
+            if self._silent:
+                self._silent = False
+                self._replace()
         elif not self._timer.active:
             self._timer.start(self._tick)
 
@@ -627,6 +635,7 @@ class channel:
             if answer == ffi.NULL:
                 return
             question = self._out.pop(answer.request, None)
+            self._silent = answer.status == ARES_ETIMEOUT
             if question is not None and answer.status == ARES_EBADRESP and question.retries:
                 question.retries -= 1
                 self._waiting.append(question)

@@ -194,14 +194,14 @@ class Resolver(AbstractResolver):
 
     def getaddrinfo(self, host, port, family=0, socktype=0, proto=0, flags=0):
         """See :func:`socket.getaddrinfo`."""
+        name = host.encode(self.HOSTNAME_ENCODING) if isinstance(host, str) else host  # once, instead of in each of the calls below
+        rest = (port, family, socktype, proto, flags)
         try:
-            return _socket.getaddrinfo(host, port, family, socktype, proto, flags | AI_NUMERICHOST)
+            return _socket.getaddrinfo(name, *rest[:-1], flags | AI_NUMERICHOST)
         except gaierror as error:
-            if error.args[0] != EAI_NONAME or host is None or flags & AI_NUMERICHOST:
+            if error.args[0] != EAI_NONAME or name is None or flags & AI_NUMERICHOST:
                 raise
         try:
-            name = self._hostname_to_bytes(host)
-            rest = (port, family, socktype, proto, flags)
             return self._find(name, "getaddrinfo", (host, *rest), self._getaddrinfo, name, *rest)
         except _Failed as failed:
             raise failed.gaierror() from None

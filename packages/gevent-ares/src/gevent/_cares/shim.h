@@ -12,12 +12,17 @@
 #define CARES_NO_DEPRECATED
 #include <ares.h>
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 typedef struct gv_channel gv_channel;
 
@@ -162,6 +167,127 @@ static void gv_on_socket(void *argument, ares_socket_t fd, int readable, int wri
     channel->changes[channel->n_changes++] = change;
 }
 
+/* -- Sockets -------------------------------------------------------------------------------------------------------------
+
+   c-ares's own calls, but for what comes in: a datagram that is shorter than the header of a DNS message is no answer to anything, and
+   is not shown to c-ares. An empty one passes for the end of the connection in releases before 1.19.1, and in 1.34.5 for something
+   after which the socket is never read again. */
+
+#define GV_HEADER 12
+
+static ares_socket_t gv_socket(int domain, int type, int protocol, void *unused)
+{
+    int fd = socket(domain, type, protocol), size = 4 << 20;
+    (void)unused;
+    if (fd < 0)
+        return ARES_SOCKET_BAD;
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
+        close(fd);
+        return ARES_SOCKET_BAD;
+    }
+    /* The kernel gives what it can: bursts of answers have to find room while Python is busy with the ones before. */
+    if (type == SOCK_DGRAM)
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    return fd;
+}
+
+static int gv_close_socket(ares_socket_t fd, void *unused)
+{
+    (void)unused;
+    return close(fd);
+}
+
+static ares_ssize_t gv_receive(ares_socket_t fd, void *data, size_t room, int flags, struct sockaddr *from, ares_socklen_t *length,
+                               void *unused)
+{
+    int dropped;
+    ares_socklen_t at_first = length == NULL ? 0 : *length;
+    (void)unused;
+    for (dropped = 0; dropped < 1000; dropped++) {
+        int type = 0;
+        socklen_t size = sizeof type;
+        ares_ssize_t n;
+        if (length != NULL)
+            *length = at_first;
+        n = recvfrom(fd, data, room, flags, from, length);
+        if (n < 0 || n >= GV_HEADER || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_DGRAM)
+            return n;
+    }
+    errno = EAGAIN;             /* the rest the next time */
+    return -1;
+}
+
+#if ARES_VERSION >= 0x012200  /* 1.34: another table, where the older one would lose the order of addresses, which takes agetsockname */
+
+static int gv_connect(ares_socket_t fd, const struct sockaddr *address, ares_socklen_t length, unsigned int flags, void *unused)
+{
+    (void)flags;
+    (void)unused;
+    return connect(fd, address, length);
+}
+
+static ares_ssize_t gv_send(ares_socket_t fd, const void *data, size_t size, int flags, const struct sockaddr *address,
+                            ares_socklen_t length, void *unused)
+{
+    (void)unused;
+    return sendto(fd, data, size, flags | MSG_NOSIGNAL, address, length);
+}
+
+static int gv_set_option(ares_socket_t fd, ares_socket_opt_t option, const void *value, ares_socklen_t size, void *unused)
+{
+    (void)fd, (void)option, (void)value, (void)size, (void)unused;
+    errno = ENOSYS;             /* there is nothing that we ask c-ares to set */
+    return -1;
+}
+
+static int gv_name_of_socket(ares_socket_t fd, struct sockaddr *address, ares_socklen_t *length, void *unused)
+{
+    (void)unused;
+    return getsockname(fd, address, length);
+}
+
+static void gv_use_our_sockets(ares_channel ares)
+{
+    struct ares_socket_functions_ex functions;
+    memset(&functions, 0, sizeof functions);
+    functions.version = 1;
+    functions.flags = ARES_SOCKFUNC_FLAG_NONBLOCKING;
+    functions.asocket = gv_socket;
+    functions.aclose = gv_close_socket;
+    functions.asetsockopt = gv_set_option;
+    functions.aconnect = gv_connect;
+    functions.arecvfrom = gv_receive;
+    functions.asendto = gv_send;
+    functions.agetsockname = gv_name_of_socket;
+    ares_set_socket_functions_ex(ares, &functions, NULL);
+}
+
+#else
+
+static int gv_connect(ares_socket_t fd, const struct sockaddr *address, ares_socklen_t length, void *unused)
+{
+    (void)unused;
+    return connect(fd, address, length);
+}
+
+static ares_ssize_t gv_send(ares_socket_t fd, const struct iovec *pieces, int count, void *unused)
+{
+    struct msghdr message;
+    (void)unused;
+    memset(&message, 0, sizeof message);
+    message.msg_iov = (struct iovec *)pieces;
+    message.msg_iovlen = count;
+    return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+static void gv_use_our_sockets(ares_channel ares)
+{
+    static const struct ares_socket_functions functions = {gv_socket, gv_close_socket, gv_connect, gv_receive, gv_send};
+    ares_set_socket_functions(ares, &functions, NULL);
+}
+
+#endif
+
 /* -- What Python calls --------------------------------------------------------------------------------------------------- */
 
 /* Everything that is out is answered with ARES_EDESTRUCTION, every socket closed. */
@@ -220,9 +346,7 @@ static gv_channel *gv_open(int mask, int flags, int milliseconds, int tries, int
     options.lookups = (char *)"b";  /* name servers only: the hosts file is read by _hosts_file.py */
     options.sock_state_cb = gv_on_socket;
     options.sock_state_cb_data = channel;
-    /* The kernel gives what it can: bursts of answers have to find room while Python is busy with the ones before. */
-    options.socket_receive_buffer_size = 4 << 20;
-    mask |= ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB | ARES_OPT_SOCK_RCVBUF;
+    mask |= ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
 #ifdef ARES_OPT_QUERY_CACHE
     options.qcache_max_ttl = 0;  /* as libc, and as c-ares before it had a cache: every look-up asks */
     mask |= ARES_OPT_QUERY_CACHE;
@@ -233,6 +357,7 @@ static gv_channel *gv_open(int mask, int flags, int milliseconds, int tries, int
         gv_free(channel);
         return NULL;
     }
+    gv_use_our_sockets(channel->ares);
     return channel;
 }
 
