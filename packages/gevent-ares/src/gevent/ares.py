@@ -17,6 +17,7 @@ than :attr:`channel.max_queries` questions at a time, so that their answers have
 in 16 bits; further ones wait for their turn.
 """
 
+import encodings.idna  # noqa: F401  which the first name would import, perhaps when no descriptor is left
 import weakref
 from _socket import (
     AF_INET,
@@ -219,8 +220,9 @@ def _server_list(servers):
         _address(host)
         if port is not None and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
             raise InvalidIP(f"{each!r} is not an IP address and a port number")
-        host = f"[{host}]" if ":" in host else host
-        listed.append(host if port is None else f"{host}:{port}")
+        if port is not None:
+            host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        listed.append(host)
     return ",".join(listed).encode("ascii")
 
 
@@ -645,7 +647,10 @@ class channel:
             lib.gv_free_answer(answer)
 
     def _deliver(self, question, status, text="", names=0):
-        self.loop.run_callback(question.callback, question.answer(status, text, names))
+        try:
+            self.loop.run_callback(question.callback, question.answer(status, text, names))
+        except ValueError:
+            pass  # the loop has been destroyed, and with it whoever waited
 
     def _take_changes(self):
         handle = self._handle
