@@ -345,8 +345,8 @@ def _forked(reference):
 def _domains(value):
     """Domains as lower-case bytes, from a sequence or a comma separated string; b"." stays what it is."""
     words = value.split(",") if isinstance(value, str) else value or ()
-    words = [word.strip().lower().encode("idna") for word in words]
-    return tuple(word.strip(b".") or b"." for word in words if word)
+    words = [word.strip().lower() for word in words]
+    return tuple(word.strip(".").encode("idna") or b"." for word in words if word)
 
 
 def _refuse_unknown_variables():

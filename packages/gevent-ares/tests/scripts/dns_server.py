@@ -192,6 +192,9 @@ class Server:
 
     def on_stdin(self, fd):
         if not os.read(fd, 1):
+            for key in list(self.selector.get_map().values()):
+                if key.fileobj != fd:
+                    key.fileobj.close()
             raise SystemExit
 
     def on_datagrams(self, udp):
