@@ -1100,6 +1100,33 @@ def test_fork():
     assert result.stdout == "ok\n"
 
 
+def test_a_signal_handler_that_comes_while_the_hub_is_made():
+    """There is one hub in the end, and what the handler has spawned runs under it."""
+    script(
+        """
+import signal
+import gevent
+from gevent import _switching, hub
+
+class Interrupted(hub.Hub):
+    def __init__(self):
+        super().__init__()
+        made.append(self)
+        if len(made) == 1:
+            signal.raise_signal(signal.SIGUSR1)
+
+made = []
+spawned = []
+signal.signal(signal.SIGUSR1, lambda *args: spawned.append(gevent.spawn(hub.get_hub)))
+_switching._thread.hub_class = Interrupted
+hub.get_hub()
+gevent.sleep(0.001)
+assert len(made) == 2
+assert made[1] is hub.get_hub() is spawned[0].value is spawned[0].parent
+"""
+    ).check()
+
+
 @pytest.mark.parametrize("name", ["hub_fork_with", "hub_fork_thread"])
 def test_fork_with(name):
     """At-fork hooks may use gevent in the child; and the thread that has forked is the main one there, also where signals are concerned."""

@@ -66,6 +66,20 @@ def test_taken_outside(spawn):
         _reaper.collect(claim)
 
 
+def test_taken_before_it_was_claimed(spawn):
+    """A handler may collect a child before its maker even knows its number."""
+    with _reaper.Expecting():
+        with _reaper.Expecting():
+            pid = spawn(4)
+            assert _reaper.take(-1)[:2] == (pid, 4 << 8)
+        assert _reaper.collect(_reaper.claim(pid)) == (pid, 4 << 8)
+        assert _reaper.collect(_reaper.claim(pid)) == (pid, 4 << 8)
+    assert (_reaper._claims, _reaper._unclaimed) == ({}, {})
+    pid = spawn(4)
+    _reaper.take(-1)
+    assert _reaper._unclaimed == {}
+
+
 def test_released(spawn):
     pid = spawn(4)
     claim = _reaper.claim(pid)

@@ -31,6 +31,8 @@ KEPT_COUNT = 1000
 _lock = _RLock()
 _claims = {}  # pid: [Claim, ...]
 _kept = {}  # pid: _End, oldest first
+_expected = 0  # how many children are being made
+_unclaimed = {}  # pid: _End of those that ended meanwhile
 
 
 class Claim:
@@ -57,11 +59,32 @@ class _End:
         self.when = monotonic()
 
 
+class Expecting:
+    """A child is being made in this block, and :func:`claim` will be called in it. The child may have ended by then, and a signal
+    handler or another thread may have waited for any child."""
+
+    def __enter__(self):
+        global _expected
+        with _lock:
+            _expected += 1
+
+    def __exit__(self, *error):
+        global _expected
+        with _lock:
+            if _expected <= 1:  # 0 in a forked child
+                _expected = 0
+                _unclaimed.clear()
+            else:
+                _expected -= 1
+
+
 def claim(pid, trace=False):
     """A Claim on what will be heard of the child *pid*, with *trace* also when it is stopped and continued; 0 is any child."""
     mine = Claim(pid, trace)
     with _lock:
-        _claims.setdefault(pid, []).append(mine)
+        mine.end = _unclaimed.get(pid)
+        if mine.end is None:
+            _claims.setdefault(pid, []).append(mine)
     return mine
 
 
@@ -147,8 +170,11 @@ def _reap(pid, options, keep=False, usage=False):
     ended = os.WIFEXITED(status) or os.WIFSIGNALED(status)
     if ended:
         end = _End(status, used, group)
-        for each in _claims.pop(got, ()):
+        interested = _claims.pop(got, ())
+        for each in interested:
             each.end = end
+        if _expected and not interested:
+            _unclaimed[got] = end
         if keep:
             _kept.pop(got, None)
             _kept[got] = end
@@ -188,10 +214,11 @@ def _take_kept(pid):
 
 def _after_fork():
     # The children were the parent's, and another thread may have held the lock.
-    global _lock
+    global _lock, _expected
     _lock = _RLock()
-    _claims.clear()
-    _kept.clear()
+    _expected = 0
+    for table in (_claims, _kept, _unclaimed):
+        table.clear()
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -98,7 +98,14 @@ def get_hub_if_exists():
 def _make_hub(args, kwargs):
     hub = _thread.hub
     if hub is None or hub.loop is None:
-        hub = get_hub_class()(*args, **kwargs)
+        made = get_hub_class()(*args, **kwargs)
+        hub = _thread.hub
+        if hub is not None and hub.loop is not None:
+            # Made by a signal handler while we were at it, and perhaps with greenlets already. They share the loop.
+            hub.loop.hub = hub
+            made.loop = None
+            return hub
+        hub = made
         set_hub(hub)
         if config.monitor_thread:
             hub.start_periodic_monitoring_thread()

@@ -25,7 +25,7 @@ from gevent._children import wait_for
 from gevent._config import config
 from gevent._fdio import make_nonblocking, nb_read, nb_write
 from gevent._originals import get_original
-from gevent._reaper import UNKNOWN_STATUS, claim, collect, forget, take
+from gevent._reaper import UNKNOWN_STATUS, Expecting, claim, collect, forget, take
 from gevent.hub import fork_with, get_hub, get_hub_if_exists, spawn_raw
 
 __all__ = [
@@ -117,9 +117,10 @@ def fork_and_watch(callback=None, loop=None, ref=False, fork=fork_gevent):
 
     .. versionadded:: 1.1
     """
-    pid = fork()
-    if pid:
-        _watch(pid, callback, loop, ref)
+    with Expecting():
+        pid = fork()
+        if pid:
+            _watch(pid, callback, loop, ref)
     return pid
 
 
@@ -128,9 +129,10 @@ def forkpty_and_watch(callback=None, loop=None, ref=False, forkpty=forkpty_geven
 
     .. versionadded:: 1.1
     """
-    pid, fd = forkpty()
-    if pid:
-        _watch(pid, callback, loop, ref)
+    with Expecting():
+        pid, fd = forkpty()
+        if pid:
+            _watch(pid, callback, loop, ref)
     return pid, fd
 
 
@@ -160,7 +162,7 @@ def posix_spawn(*args, **kwargs):
 
     .. versionadded:: 26.11.0
     """
-    return _spawned(_posix_spawn(*args, **kwargs))
+    return _spawned(_posix_spawn, args, kwargs)
 
 
 def posix_spawnp(*args, **kwargs):
@@ -168,12 +170,14 @@ def posix_spawnp(*args, **kwargs):
 
     .. versionadded:: 26.11.0
     """
-    return _spawned(_posix_spawnp(*args, **kwargs))
+    return _spawned(_posix_spawnp, args, kwargs)
 
 
-def _spawned(pid):
-    if not config.disable_watch_children:
-        _watch(pid, None, None, False)
+def _spawned(spawn, args, kwargs):
+    with Expecting():
+        pid = spawn(*args, **kwargs)
+        if not config.disable_watch_children:
+            _watch(pid, None, None, False)
     return pid
 
 

@@ -27,6 +27,7 @@ from importlib.util import find_spec as _find_spec
 
 from gevent._children import wait_for as _wait_for
 from gevent._originals import get_original as _get_original
+from gevent._reaper import Expecting as _Expecting
 from gevent._reaper import claim as _claim
 from gevent._reaper import collect as _collect
 from gevent._reaper import forget as _forget
@@ -214,7 +215,8 @@ class Popen(_StandardPopen):
 
     def _execute_child(self, *args):
         _follow_switches()
-        super()._execute_child(*args)
+        with _Expecting():
+            super()._execute_child(*args)
 
     def _internal_poll(self, _deadstate=None, _collect=_collect):
         # Also called by __del__, when our globals may be gone.

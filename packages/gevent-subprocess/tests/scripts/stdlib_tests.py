@@ -6,27 +6,15 @@
 as :mod:`gevent.monkey` would do; ``subprocess`` is :mod:`gevent.subprocess`. Exit status as from :mod:`unittest`.
 """
 
-import os
-import signal
 import sys
 import unittest
-
-
-def put_ours_in_place():
-    import gevent.os
-    import gevent.signal
-    import gevent.subprocess
-
-    for theirs, ours in ((os, gevent.os), (signal, gevent.signal)):
-        for name in ours.__implements__:
-            setattr(theirs, name, getattr(ours, name))
-    sys.modules["subprocess"] = gevent.subprocess
-
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]
     if arguments[0] == "--plain":
         del arguments[0]
     else:
-        put_ours_in_place()
+        from patched import patch
+
+        patch()
     unittest.main(module=f"test.{arguments[0]}", argv=arguments)
