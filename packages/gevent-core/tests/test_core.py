@@ -3389,6 +3389,9 @@ def test_wait_fd_bad_arguments(core, hub, loop):
             with pytest.raises(ValueError, match=r"negative|event mask"):
                 loop.wait_fd(fd, events)
             hub.order.append("refused")
+        for bad in (1.5, "1", None):
+            with pytest.raises(TypeError, match="descriptor"):
+                loop.wait_fd(bad, core.READ)
 
     hub.spawn(waiter)
     assert hub.run() == ["refused"] * 4

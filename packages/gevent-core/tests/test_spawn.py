@@ -160,6 +160,36 @@ def test_endless_sleep_0_starves_neither_timers_nor_io(many):
     assert sorted(seen) == ["io", "timer"]
 
 
+@pytest.mark.parametrize("how", ["sleep", "callback"])
+def test_long_entries_are_polled_between(how):
+    """Greenlets, or callbacks, that compute for longer than the switch interval: the loop polls after a few at first, then after each."""
+    from time import monotonic
+
+    loop, polls = get_hub().loop, []
+
+    def compute():
+        polls.append(loop.iteration)
+        until = monotonic() + 0.01
+        while monotonic() < until:
+            pass
+
+    def work():
+        for _ in range(2):
+            gevent.sleep(0)
+            compute()
+
+    if how == "sleep":
+        gevent.joinall([gevent.spawn(work) for _ in range(20)])
+    else:
+        for _ in range(40):
+            loop.run_callback(compute)
+        while len(polls) < 40:
+            gevent.sleep(0.001)
+    turns = [polls.count(each) for each in sorted(set(polls))]
+    assert turns[0] <= 9
+    assert max(turns[2:]) <= 3
+
+
 def test_endless_callbacks_starve_nothing():
     """SPW-02: callbacks that queue callbacks."""
     loop = get_hub().loop

@@ -16,6 +16,7 @@ cdef class Contended:
 
 cdef class Line(WaitQueue):
     cdef readonly Park first
+    cdef readonly Py_ssize_t on_way
 
     cpdef append(self, Park park)
     cpdef remove(self, Park park)
@@ -24,7 +25,7 @@ cdef class Line(WaitQueue):
     @cython.locals(park=Park)
     cpdef call(self)
     cpdef call_many(self, Py_ssize_t count)
-    @cython.locals(park=Park, loop=Loop, taken=bint, called=bint, again=bint, woken=bint)
+    @cython.locals(park=Park, loop=Loop, taken=bint, called=bint, woken=bint)
     cpdef bint wait_for(self, Contended owner, object token, object timeout) except -1
     cdef _stand_again(self, Park park)
     cdef bint _leave(self, Park park) except -1

@@ -48,6 +48,7 @@ class Line(WaitQueue):
     def __init__(self):
         WaitQueue.__init__(self)
         self.first = None  # nobody before this one can be called: a hint where to look
+        self.on_way = 0  # how many were called, and neither left nor stood again
 
     def append(self, park):
         WaitQueue.append(self, park)
@@ -70,6 +71,7 @@ class Line(WaitQueue):
                     return park
                 if park.queue is self:
                     park.queue = _CALLED
+                    self.on_way += 1
                     self.first = park.next
                     return park
                 park = park.next
@@ -106,12 +108,11 @@ class Line(WaitQueue):
             return with_timeout(timeout, self.wait_for, owner, token, None, timeout_value=False)
         deadline = None if timeout is None else monotonic() + timeout
         park = get_loop().park(token)
-        taken = called = again = False
+        taken = called = False
         self.add(park)
         try:
             while True:
-                # Whoever gave something while we were called may have called nobody else for it: so who stands again takes as if called.
-                taken = owner._take(self, token, again)
+                taken = owner._take(self, token, False)
                 if taken:
                     break
                 woken = park.wait(timeout)
@@ -125,7 +126,6 @@ class Line(WaitQueue):
                         break
                 self._stand_again(park)
                 called = False
-                again = True
         finally:
             # A call that came after we took, or while we gave up, is for somebody else.
             if self._leave(park) and not (taken and called):
@@ -136,6 +136,8 @@ class Line(WaitQueue):
         """Make *park* one that can be called again, in its place."""
         mutex.lock()
         try:
+            if park.queue is not self:
+                self.on_way -= 1
             park.queue = self
             self.first = self.head
         finally:
@@ -146,6 +148,8 @@ class Line(WaitQueue):
         mutex.lock()
         try:
             called = park.queue is not self
+            if called:
+                self.on_way -= 1
             self.remove(park)
             return called
         finally:

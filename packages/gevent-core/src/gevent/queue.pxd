@@ -121,4 +121,4 @@ cdef class Channel(Contended):
     cpdef get_nowait(self)
     cdef bint _take(self, Line line, object token, bint called) except -1
     @cython.locals(park=Park, offer=_Offer)
-    cdef bint _match(self, _Want want, bint called, Py_ssize_t more) except -1
+    cdef bint _match(self, _Want want, bint called) except -1

@@ -774,7 +774,7 @@ class Channel(Contended):
         if timeout is not None and block:
             _check(timeout)
         want = _Want(self, False)
-        if self._match(want, False, 1):
+        if self._match(want, False):
             return want.item
         if not block:
             raise Empty
@@ -783,6 +783,9 @@ class Channel(Contended):
                 raise Empty
         except BlockingSwitchOutError:
             raise Empty from None
+        # As long as we were on our way, others left an offer to us that we had no need of any more.
+        if self._getters.first is not None and self._putters.count > self._getters.on_way:
+            self._getters.call()
         return want.item
 
     def get_nowait(self):
@@ -790,14 +793,13 @@ class Channel(Contended):
         return self.get(False)
 
     def _take(self, line, token, called):
-        # Each getter in line has a claim on one offer. Whoever was not called takes only what is left over.
-        return self._match(token, called, 0)
+        return self._match(token, called)
 
-    def _match(self, want, called, more):
-        """Give *want* the first offer, if there is one for it: any for who was *called*, else one for each in line and *more*."""
+    def _match(self, want, called):
+        """Give *want* the first offer. Each getter on its way has a claim on one; who was not *called* takes only what is left over."""
         mutex.lock()
         try:
-            if self._putters.count < (1 if called else self._getters.count + more):
+            if self._putters.count <= (0 if called else self._getters.on_way):
                 return False
             park = self._putters.head
             self._putters.remove(park)

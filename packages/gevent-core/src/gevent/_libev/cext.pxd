@@ -35,6 +35,10 @@ cdef struct State:
     Entry* ring                     # the ready queue
     uint64_t head, tail, mask
     int budget                      # how many entries may still run before the hub has its turn
+    double deadline                 # when it has its turn at the latest
+    unsigned long long tick         # the coarse clock at the last look
+    int stride                      # entries between two looks
+    int until_look                  # entries until the next one
 
     PyObject* hub                   # borrowed: the greenlet that everybody switches to
     PyObject* runner                # borrowed: the greenlet inside run()
@@ -77,7 +81,7 @@ cdef class loop:
     cpdef Park park(self, object owner=*, bint ref=*)
     cpdef Park park_call(self, object callback, object arg)
     cpdef IOPark io_park(self, int fd, int events)
-    cpdef int wait_fd(self, int fd, int events, object timeout=*, bint ref=*) except -1
+    cpdef int wait_fd(self, object fd, int events, object timeout=*, bint ref=*) except -1
     cpdef Park call_later(self, double seconds, object callback, object arg, bint ref=*, int priority=*)
     cpdef int sleep(self, double seconds, bint ref=*) except -1
     cpdef int yield_now(self) except -1

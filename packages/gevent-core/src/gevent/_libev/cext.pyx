@@ -214,10 +214,10 @@ cdef enum:
     CALLBACK = 3        # target is a `callback` object
     WAKE = 4            # target is a Park, posted by another thread
 
-    HANDOVER_RUN = 64   # entries between two looks at the clock
     BATCH = 1024        # entries between two polls, at most
+    STRIDE = 8          # entries between two looks at the clock, at most
 
-#: Seconds of callbacks and greenlets between two polls, at most (checked every HANDOVER_RUN entries).
+#: Seconds of callbacks and greenlets between two polls, but for the entry that is running then (see _time_is_up).
 cdef double _switch_interval = 0.005
 
 
@@ -239,6 +239,26 @@ def setswitchinterval(interval):
     if not interval > 0:
         raise ValueError(f"the switch interval must be positive: {interval!r}")
     _switch_interval = interval
+
+
+# A look at the clock for each entry would be felt where entries are short, and none for 64 would keep the loop from polling for most of a
+# second where each computes for 10 ms. So: the coarse clock every eighth entry, and every one as soon as, and as long as, it has moved
+# between two looks.
+
+cdef inline bint _time_is_up(State* s) noexcept:
+    """To be asked before each entry of a batch: whether the loop is to poll first."""
+    cdef unsigned long long tick
+    s.until_look -= 1
+    if s.until_look > 0:
+        return False
+    tick = libev.gevent_coarse_clock()
+    if tick == s.tick and _switch_interval >= 0.004:
+        s.stride = 2 * s.stride if s.stride < STRIDE else STRIDE
+        s.until_look = s.stride
+        return False
+    s.tick = tick
+    s.stride = s.until_look = 1
+    return libev.gevent_monotonic() >= s.deadline
 
 
 cdef int _grow(State* s) except -1:
@@ -394,6 +414,7 @@ cdef State* _state_new(unsigned int flags) except NULL:
     s.refs = 1
     s.pid = getpid()
     s.thread = libev.gevent_thread_ident()
+    s.stride = STRIDE
     s.posted_end = &s.posted
     libev.ev_set_userdata(s.ptr, s)
     libev.ev_set_loop_release_cb(s.ptr, <void*>_before_poll, <void*>_after_poll)
@@ -625,6 +646,9 @@ cdef inline object _switch_out(State* s, PyObject* current):
         _refuse_to_block(s)
     _call_switch_out(current)
     while s.budget > 0 and s.head != s.tail:
+        if _time_is_up(s):
+            s.until_look, s.tick = 1, 0     # the hub looks again, and polls
+            break
         entry = &s.ring[s.head & s.mask]
         if entry.kind == SWITCH:
             if not PyGreenlet_STARTED(<greenlet>entry.target):
@@ -828,19 +852,16 @@ cdef class loop:
         cdef Entry entry
         cdef Entry* slot
         cdef PyObject* previous
-        cdef int runs = BATCH // HANDOVER_RUN
-        cdef int left = HANDOVER_RUN
-        cdef double deadline
+        cdef int left = BATCH
         if s.head == s.tail:
             return 0
-        deadline = libev.gevent_monotonic() + _switch_interval
+        s.deadline = libev.gevent_monotonic() + _switch_interval
+        s.tick = libev.gevent_coarse_clock()
+        s.until_look = s.stride + 1
         try:
             while s.head != s.tail and not s.broken:
-                if left <= 0:
-                    runs -= 1
-                    if runs <= 0 or libev.gevent_monotonic() >= deadline:
-                        break
-                    left = HANDOVER_RUN
+                if left <= 0 or _time_is_up(s):
+                    break
                 slot = &s.ring[s.head & s.mask]
                 entry = slot[0]
                 slot.kind = EMPTY
@@ -1026,9 +1047,9 @@ cdef class loop:
         park.set(fd, events)
         return park
 
-    cpdef int wait_fd(self, int fd, int events, object timeout=None, bint ref=True) except -1:
+    cpdef int wait_fd(self, object fd, int events, object timeout=None, bint ref=True) except -1:
         """Wait until the descriptor is ready for one of *events*; returns those it is ready for, 0 after *timeout* seconds."""
-        cdef IOPark park = self.io_park(fd, events)
+        cdef IOPark park = self.io_park(_contract.index(fd, "a descriptor"), events)
         park.unref = not ref
         if park.block_io(_seconds(timeout)):
             return park.revents & (libev.EV_READ | libev.EV_WRITE)

@@ -130,6 +130,7 @@ cdef extern from "shim.h" nogil:
     int gevent_wakeup_pipe(int* fds)
     void gevent_wakeup_drain(int fd)
     double gevent_monotonic()
+    unsigned long long gevent_coarse_clock()
 
 cdef extern from "shim.h":
     int ev_run(ev_loop*, int flags)     # callbacks run with the GIL held, and may raise what they do not let out

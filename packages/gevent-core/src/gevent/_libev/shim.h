@@ -48,6 +48,17 @@ static inline double gevent_monotonic(void) {
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+/* Nanoseconds on a clock that moves in steps of some milliseconds, and takes a third of the time to read. */
+static inline unsigned long long gevent_coarse_clock(void) {
+    struct timespec now;
+#ifdef CLOCK_MONOTONIC_COARSE
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+#else
+    clock_gettime(CLOCK_MONOTONIC, &now);
+#endif
+    return (unsigned long long)now.tv_sec * 1000000000ull + (unsigned long long)now.tv_nsec;
+}
+
 /* ---- Children ------------------------------------------------------------------------------- */
 
 /* pidfd_open(2), Linux 5.3: the number is the same on every architecture but alpha. glibc has no wrapper before 2.36. */
