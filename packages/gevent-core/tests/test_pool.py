@@ -1,6 +1,7 @@
 """Groups and pools: who is in and who must wait, what the mapping functions hand out, and what is left when nobody wants it."""
 
 import gc
+import io
 import queue
 import traceback
 import weakref
@@ -1133,3 +1134,57 @@ def test_a_pool_that_is_dropped():
     settle()
     gc.collect()
     assert reference() is None
+
+
+# ---- A pool that is stuck -------------------------------------------------------------------------------------------------------
+
+
+def test_a_full_pool_says_what_it_runs(monkeypatch):
+    """Once, when somebody has waited for too long; not when a place comes free in time; never if it is not to."""
+    stream = io.StringIO()
+    monkeypatch.setattr(type(get_hub()), "exception_stream", stream)
+    stop = Event()
+
+    def occupy():
+        stop.wait()
+
+    for seconds in (10, None, 0.001):
+        pool = Pool(1)
+        assert pool.stuck_after == 60
+        pool.stuck_after = seconds
+        pool.spawn(occupy)
+        for _ in range(2):
+            with pytest.raises(PoolFull):
+                pool.add(gevent.Greenlet(occupy), timeout=0.01)
+        stop.set()
+        pool.join()
+        stop.clear()
+        if seconds != 0.001:
+            assert stream.getvalue() == ""
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("<Pool at ")
+    assert "has been full for 0.001 seconds" in lines[0]
+    assert "occupy" in lines[1]
+    assert __file__ in lines[1]
+    with pytest.raises(PoolFull):
+        Pool(0).add(gevent.Greenlet(occupy), blocking=False)
+
+
+def test_a_full_thread_pool_says_what_it_runs(monkeypatch):
+    from _thread import allocate_lock
+
+    from gevent.threadpool import ThreadPool
+
+    stream = io.StringIO()
+    monkeypatch.setattr(type(get_hub()), "exception_stream", stream)
+    pool, stop = ThreadPool(1), allocate_lock()
+    pool.stuck_after = 0.001
+    stop.acquire()
+    running = pool.spawn(stop.acquire)
+    get_hub().loop.timer(0.05).start(stop.release)
+    assert pool.spawn(int).get() == 0
+    assert running.get() is True
+    pool.kill()
+    assert "has been full for 0.001 seconds" in stream.getvalue()
+    assert stream.getvalue().count("of builtin_function_or_method") + stream.getvalue().count("<built-in method acquire of") == 1

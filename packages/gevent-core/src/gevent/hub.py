@@ -449,6 +449,7 @@ def _explain_loop_exit(hub, limit=20):
     lines += sorted(found.values(), key=lambda text: not text.startswith("the main greenlet"))[:limit]
     if len(found) > limit:
         lines.append(f"... and {len(found) - limit} more")
+    lines.append(f"in {hub!r}; no other native thread runs that could wake them")
     return "\n    ".join(lines)
 
 

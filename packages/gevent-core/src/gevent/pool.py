@@ -12,9 +12,10 @@ from queue import Full
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from gevent._imap import IMap, IMapUnordered, Results
+from gevent._switching import get_loop
 from gevent.event import Event
 from gevent.greenlet import Greenlet
-from gevent.hub import kill, sleep, wait
+from gevent.hub import get_hub, kill, sleep, wait
 from gevent.lock import DummySemaphore, Semaphore
 from gevent.timeout import Timeout
 
@@ -26,6 +27,36 @@ class PoolFull(Full):
 
     .. versionadded:: 26.11.0
     """
+
+
+def acquire_place(pool, semaphore, timeout=None):
+    """Take one of the places of *pool* from its *semaphore*, waiting for at most *timeout* seconds; returns whether it was taken.
+
+    If that takes longer than the pool's ``stuck_after`` seconds, it is told what the pool runs, once in the life of the pool.
+    """
+    if semaphore.acquire(blocking=False):
+        return True
+    if pool.stuck_after is None:
+        return semaphore.acquire(timeout=timeout)
+    notice = get_loop().call_later(pool.stuck_after, _tell_stuck, pool, ref=False)
+    try:
+        return semaphore.acquire(timeout=timeout)
+    finally:
+        notice.cancel()
+
+
+def _tell_stuck(pool):
+    """Called in the hub when somebody has waited for a place for too long."""
+    seconds, pool.stuck_after = pool.stuck_after, None
+    stream = get_hub().exception_stream
+    if seconds is not None and stream is not None:
+        running = list(pool._describe_running())
+        lines = [f"{pool!r} has been full for {seconds} seconds while somebody waits for a place in it. It runs:"]
+        lines += [f"    {each}" for each in running[:10]]
+        if len(running) > 10:
+            lines.append(f"    ... and {len(running) - 10} more")
+        stream.write("\n".join([*lines, ""]))
+        stream.flush()
 
 
 class GroupMappingMixin:
@@ -322,7 +353,16 @@ class Pool(Group):
     """A group of at most *size* greenlets: adding one more blocks until another has ended. None: unlimited; 0: there is never room.
 
     ValueError for a negative *size*, TypeError for no number. *greenlet_class* is what :meth:`spawn` makes.
+
+    A server that is to run its handlers in a pool gets the pool itself, ``spawn=pool``, and not ``pool.spawn``: of a function it cannot
+    know that it is full, and so would accept connections that then wait.
     """
+
+    #: Seconds that somebody may wait for a place before it is told on the hub's error stream what the pool runs: once, and for this
+    #: pool only. None: never. It can be set on the class, or on a pool.
+    #:
+    #: .. versionadded:: 26.11.0
+    stuck_after = 60
 
     def __init__(self, size=None, greenlet_class=None):
         if size is not None and index(size) < 0:
@@ -381,7 +421,7 @@ class Pool(Group):
             return
         if self._raw:
             self._drop_dead()
-        if not self._semaphore.acquire(blocking=blocking, timeout=timeout):
+        if not (acquire_place(self, self._semaphore, timeout) if blocking else self._semaphore.acquire(blocking=False)):
             raise PoolFull(f"{self!r} is full")
         added = False
         try:
@@ -394,6 +434,12 @@ class Pool(Group):
         if greenlet in self.greenlets:
             super()._discard(greenlet)
             self._semaphore.release()
+
+    def _describe_running(self):
+        for each in list(self.greenlets):
+            frame = each.gr_frame
+            where = f", in {frame.f_code.co_name} ({frame.f_code.co_filename}, line {frame.f_lineno})" if frame is not None else ""
+            yield f"{each!r}{where}"
 
     def _apply_async_use_greenlet(self):
         return self.full()

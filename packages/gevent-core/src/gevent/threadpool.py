@@ -37,7 +37,7 @@ from gevent.event import AsyncResult, Event
 from gevent.exceptions import InvalidThreadUseError
 from gevent.hub import getcurrent, reinit
 from gevent.lock import Semaphore
-from gevent.pool import GroupMappingMixin
+from gevent.pool import GroupMappingMixin, acquire_place
 
 TIMEOUT_MAX = get_original("_thread", "TIMEOUT_MAX")  # seconds that a native lock can wait
 
@@ -441,6 +441,12 @@ class ThreadPool(GroupMappingMixin):
     # Whether calls that were running when the process forked are made again in the child: right for what has no effects.
     _retry_after_fork = False
 
+    #: Seconds that somebody may wait for a place before it is told on the hub's error stream what the pool runs: once, and for this
+    #: pool only. None: never.
+    #:
+    #: .. versionadded:: 26.11.0
+    stuck_after = 60
+
     def __init__(self, maxsize, hub=None, idle_task_timeout=-1):
         self._maxsize = _check_number("maxsize", maxsize)
         self._idle_timeout = _check_idle_timeout(idle_task_timeout)
@@ -584,7 +590,7 @@ class ThreadPool(GroupMappingMixin):
         self._check_thread()
         self._check_process()
         semaphore = self._semaphore
-        semaphore.acquire()
+        acquire_place(self, semaphore)
         result = AsyncResult()
         try:
             self._put(Task(result, self, semaphore.release, func, args, kwargs), expected_errors)
@@ -601,6 +607,11 @@ class ThreadPool(GroupMappingMixin):
         except BaseException:
             task.destroy()
             raise
+
+    def _describe_running(self):
+        for task in list(self._unfinished):
+            if task.started and task.function is not None:
+                yield f"{task.function!r} with {task.args!r}"
 
     def _finished(self, task):
         del self._unfinished[task]
