@@ -68,6 +68,19 @@ def test_fork_without_gevent_subprocess():
         pytest.skip("gevent-subprocess is here")
 
 
+def test_find_spec_of_what_is_not_installed():
+    """None, as the standard library has it; only an import is told what to install."""
+    script = (
+        "import importlib.util, sys, gevent\n"
+        "gevent.__path__ = [each for each in gevent.__path__ if 'core' in each]\n"
+        "print(importlib.util.find_spec('gevent.pywsgi'), importlib.util.find_spec('gevent.nosuch'))\n"
+        "try:\n    import gevent.pywsgi\n"
+        "except ModuleNotFoundError as error:\n    print(error, error.name)\n"
+    )
+    expected = "None None\ngevent.pywsgi is not installed: pip install gevent-wsgi gevent.pywsgi\n"
+    assert child(script).check().stdout == expected
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations(["gevent.core", "gevent.timeout", "gevent.greenlet"])))
 def test_order_of_imports(order):
     """Any module may come first."""

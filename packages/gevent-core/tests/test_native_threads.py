@@ -6,6 +6,7 @@ The interpreter is told to change threads as often as it can, so that what takes
 
 import gc
 import os
+import pathlib
 import sys
 import threading
 from _thread import allocate_lock
@@ -460,6 +461,42 @@ def test_what_does_not_wait_needs_no_hub(threads):
     threads.start(run)
     threads.join()
     assert found == [True, False, 1, None]
+
+
+# ---- Forks, and the end of threads ----------------------------------------------------------------------------------------------
+
+
+def test_fork_while_threads_use_what_is_shared():
+    """The child finds nothing locked, also in a hook of os.register_at_fork; its pool works; it does not wait for the parent's threads."""
+    assert run_script(pathlib.Path(__file__).parent / "scripts" / "native_threads_fork.py", timeout=25).check().stdout == "parent ok\n"
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors by /proc")
+def test_threads_with_hubs_leave_nothing():
+    """Each made a hub, waited, was woken from here and ended, some without destroying the hub: no descriptor is left."""
+    event, count = Event(), 30
+
+    def run(destroy):
+        gevent.spawn(event.wait).join()
+        if destroy:
+            get_hub().destroy()
+
+    def some():
+        event.clear()
+        group = [threading.Thread(target=run, args=(number % 2,)) for number in range(count)]
+        for each in group:
+            each.start()
+        while f"waiters={count}" not in repr(event):
+            gevent.sleep(0.001)
+        event.set()
+        for each in group:
+            each.join()
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    before = some()
+    assert [some() for _ in range(3)] == [before] * 3
+    assert repr(event) == f"<Event at {id(event):#x} set>"
 
 
 # ---- Finalizers -----------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import os
 import random
+import threading
 from time import monotonic
 
 import gevent
@@ -31,6 +32,8 @@ class Soak:
         self.narrow = Queue(3)
         self.channel = Channel()
         self.event = Event()
+        self.over = False
+        self.poked = 0
         self.done = 0
         self.offered = []
         self.received = []
@@ -112,6 +115,20 @@ class Soak:
         with Timeout(0.001, False):
             gevent.sleep(self.random.choice([0, 0.0005, 1]))
 
+    def poke(self):
+        """What a native thread without a hub does to the same objects, as fast as it can."""
+        while not self.over:
+            if self.semaphore.acquire(blocking=False):
+                self.semaphore.release()
+            try:
+                self.tokens.put(self.tokens.get_nowait())
+                self.received.append(self.narrow.get_nowait())
+            except gevent.queue.Empty:
+                pass
+            self.event.set()
+            self.event.clear()
+            self.poked += 1
+
     def work(self):
         uses = [
             self.use_semaphore,
@@ -132,10 +149,14 @@ class Soak:
 
 @pytest.mark.slow
 @pytest.mark.timeout(SECONDS + 60)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_random_kills(seed):
+@pytest.mark.parametrize(("seed", "threads"), [(1, 0), (2, 0), (3, 2)])
+def test_random_kills(seed, threads):
+    """Under one hub, and with native threads that use the same objects meanwhile."""
     soak = Soak(seed)
     failed = []
+    pokers = [threading.Thread(target=soak.poke) for _ in range(threads)]
+    for each in pokers:
+        each.start()
     workers = [gevent.spawn(soak.work) for _ in range(WORKERS)]
     kills = 0
     until = monotonic() + SECONDS / 2
@@ -148,11 +169,15 @@ def test_random_kills(seed):
             if workers[place].exception is not None:
                 failed.append(workers[place].exception)
             workers[place] = gevent.spawn(soak.work)
+    soak.over = True
+    for each in pokers:
+        each.join()
+    assert soak.poked >= threads
     gevent.killall(workers)
     failed += [each.exception for each in workers if each.exception is not None]
     assert failed == []
     assert kills > 100
-    assert soak.done > 1000
+    assert soak.done > (1000 if not threads else 100)
     # All that was taken is back, and can be taken again.
     assert (soak.semaphore.counter, soak.inside) == (7, 0)
     assert soak.rlock.acquire(blocking=False)

@@ -54,7 +54,8 @@ class _Adviser:
     @classmethod
     def find_spec(cls, name, path=None, target=None):
         distribution = cls.modules.get(name)
-        if distribution is not None:
+        # Only an import is told. importlib.util.find_spec(), which asks whether there is such a module, gets None, as for any other.
+        if distribution is not None and sys._getframe(2).f_code.co_name == "_find_and_load_unlocked":
             raise ModuleNotFoundError(f"{name} is not installed: pip install {distribution}", name=name)
 
 

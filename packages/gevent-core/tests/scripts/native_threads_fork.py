@@ -1,0 +1,66 @@
+"""Forks again and again while native threads use shared locks, queues and a pool; a hook of os.register_at_fork uses them in the child."""
+
+import os
+import threading
+import traceback
+
+import gevent
+from gevent.event import Event
+from gevent.hub import LoopExit
+from gevent.lock import RLock, Semaphore
+from gevent.queue import PriorityQueue, Queue
+
+semaphore, queue, event = Semaphore(1), Queue(), Event()
+pool = gevent.get_hub().threadpool
+pool.apply(int)
+stop = threading.Event()
+found = []
+
+
+def use():
+    while not stop.is_set():
+        semaphore.release()
+        semaphore.acquire()
+        queue.put(1)
+        queue.get()
+        event.set()
+        event.clear()
+
+
+def in_child():
+    """The hook: what is shared works, and so does the pool, though all other threads are gone."""
+    found.append(pool.apply(os.getpid))
+    with semaphore, RLock():
+        event.set()
+        found.append(event.wait())
+    own = PriorityQueue()
+    gevent.spawn(own.put, 3)
+    found.append(own.get())
+    try:
+        Event().wait()  # the parent's threads are not counted here
+    except LoopExit:
+        found.append("LoopExit")
+
+
+os.register_at_fork(after_in_child=in_child)
+threads = [threading.Thread(target=use) for _ in range(3)]
+for each in threads:
+    each.start()
+for _ in range(10):
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            pool.kill()
+            status = 0 if found == [os.getpid(), True, 3, "LoopExit"] else 2
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    status = os.waitpid(pid, 0)[1]
+    assert status == 0, status
+stop.set()
+for each in threads:
+    each.join()
+assert (semaphore.counter, queue.qsize()) == (1, 0)
+print("parent ok")
