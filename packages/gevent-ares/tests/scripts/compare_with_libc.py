@@ -3,8 +3,7 @@
     python compare_with_libc.py             # what differs
     python compare_with_libc.py --json      # everything, as a list of [question, libc's answer, ours]
 
-Both ask the name server of dns_server.py. libc cannot be told a port, but keeps its settings in a structure of each thread that programs
-may write to. Both read a hosts file of ours, mounted over /etc/hosts in a mount namespace of this process, where the kernel lets us make
+Both ask the name server of dns_server.py (libc by way of libc_state.py). Both read a hosts file of ours, mounted over /etc/hosts in a mount namespace of this process, where the kernel lets us make
 one; else what asks for it is left out.
 """
 
@@ -24,6 +23,7 @@ from gevent.resolver_ares import Resolver
 
 sys.path.insert(0, str(Path(__file__).parent))
 from dns_server import BEHAVIOUR
+from libc_state import direct_libc
 
 BROKEN = set(BEHAVIOUR)
 HOSTS = """
@@ -177,30 +177,6 @@ def questions_of_the_hosts_file():
 
 
 # -- libc ----------------------------------------------------------------------------------------------------------------------
-
-
-class ResolverState(ctypes.Structure):
-    """The beginning of glibc's ``struct __res_state`` (resolv.h)."""
-
-    _fields_ = [
-        ("retrans", ctypes.c_int),
-        ("retry", ctypes.c_int),
-        ("options", ctypes.c_ulong),
-        ("nscount", ctypes.c_int),
-        ("servers", ctypes.c_ubyte * (16 * 3)),
-    ]
-
-
-def direct_libc(port):
-    """Let the look-ups of this thread ask 127.0.0.1 at *port*, twice, for a second."""
-    libc = ctypes.CDLL(None)
-    if libc.__res_init() != 0:
-        raise OSError("res_init() failed")
-    libc.__res_state.restype = ctypes.POINTER(ResolverState)
-    state = libc.__res_state().contents
-    state.retrans, state.retry, state.nscount = 1, 2, 1
-    address = V4.to_bytes(2, sys.byteorder) + port.to_bytes(2, "big") + socket.inet_aton("127.0.0.1") + bytes(8)
-    ctypes.memmove(state.servers, address, 16)
 
 
 def mount_hosts():
