@@ -95,9 +95,7 @@ def has_library(name, package, header, folders, program):
 
 def has_libev():
     folders = ("/usr/include", "/usr/local/include", "/usr/include/libev")
-    return has_library(
-        "ev", "libev", "ev.h", folders, "#include <ev.h>\nint main(void) { return ev_version_major() != 4; }\n"
-    )
+    return has_library("ev", "libev", "ev.h", folders, "#include <ev.h>\nint main(void) { return ev_version_major() != 4; }\n")
 
 
 def has_cares():

@@ -55,9 +55,7 @@ def by_libc(name):
 
 def right(answers):
     """How many (number, getaddrinfo's answer) pairs are right."""
-    return sum(
-        answer[0][4] == (f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}", 80) for number, answer in answers
-    )
+    return sum(answer[0][4] == (f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}", 80) for number, answer in answers)
 
 
 def look_up(loops, clock, function, *more):

@@ -219,7 +219,18 @@ def test_set_servers(channel, address):
     for servers in ("127.0.0.2:1," + address, ["127.0.0.2:1", address.encode()], (address,), address.encode(), f" {address} "):
         channel.set_servers(servers)
         assert value(channel, "gethostbyname", "one.test")[2] == ["192.0.2.1"]
-    for servers in ("nonsense", "1.2.3.4,nonsense", ["1.2.3"], "1.2.3.4:0", "1.2.3.4:65536", "[::1", "[::1]5", "::1]:5", "[1.2.3.4]:x", [""]):
+    for servers in (
+        "nonsense",
+        "1.2.3.4,nonsense",
+        ["1.2.3"],
+        "1.2.3.4:0",
+        "1.2.3.4:65536",
+        "[::1",
+        "[::1]5",
+        "::1]:5",
+        "[1.2.3.4]:x",
+        [""],
+    ):
         with pytest.raises(ares.InvalidIP):
             channel.set_servers(servers)
     channel.set_servers()
@@ -377,7 +388,9 @@ def test_the_right_answer_that_comes_after_a_wrong_one(channel, name):
     assert value(channel, "gethostbyname", "one.test")[2] == ["192.0.2.1"]
 
 
-@pytest.mark.parametrize("name", "garbage half count pointer forward longlabel length shortrdata question circle self tcbroken nul".split())
+@pytest.mark.parametrize(
+    "name", "garbage half count pointer forward longlabel length shortrdata question circle self tcbroken nul".split()
+)
 def test_malformed_answers_are_failures_and_harm_nobody_else(channel, name):
     """No crash, no hang beyond the time-outs, and no address that was not there."""
     found = ask(channel, "gethostbyname", f"{name}.test")
@@ -535,4 +548,6 @@ for name in ("gevent.resolver.ares", "gevent.ares"):
         print(error)
 """
     ).check()
-    assert done.stdout == "".join(f"{name} is not installed: pip install gevent-ares\n" for name in ("gevent.resolver.ares", "gevent.ares"))
+    assert done.stdout == "".join(
+        f"{name} is not installed: pip install gevent-ares\n" for name in ("gevent.resolver.ares", "gevent.ares")
+    )

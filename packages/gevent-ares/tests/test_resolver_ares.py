@@ -41,8 +41,16 @@ DIFFERENCES = [
     *((f"'{name}.test'", "", _CHARACTERS) for name in ("nul", "space")),
     *((f"'{name}.test'", "gaierror: [Errno -3]", _BAD) for name in "half count pointer forward longlabel length".split()),
     ("'shortrdata.test'", "gaierror: ", _BAD),
-    ("'getaddrinfo', 'servfail4.test'", "gaierror: [Errno -3]", "a failure for IPv4 and nothing for IPv6: libc says there is no address"),
-    ("'gethostbyname_ex', 'big.test'", "('big.test', [], ['10.1.0.0',", "CPython gives libc's gethostbyname_r() 16 KiB for the answer"),
+    (
+        "'getaddrinfo', 'servfail4.test'",
+        "gaierror: [Errno -3]",
+        "a failure for IPv4 and nothing for IPv6: libc says there is no address",
+    ),
+    (
+        "'gethostbyname_ex', 'big.test'",
+        "('big.test', [], ['10.1.0.0',",
+        "CPython gives libc's gethostbyname_r() 16 KiB for the answer",
+    ),
     ("'gethostbyname_ex', 'tcbroken.test'", "gaierror: [Errno -3]", "libc: no such name, where the answer broke off"),
     ("'flood.test'", "", "libc gives up after so many datagrams that are no answers; we wait for the one that is"),
     (r"'one.test\x00.example', 80", "ValueError: embedded null", "CPython before 3.13 looks up what stands before the NUL"),
@@ -83,7 +91,10 @@ def test_the_hosts_file_is_part_of_the_comparison(comparison):
     if not any("one.hosts" in question for question, _, _ in comparison):
         pytest.skip("the kernel lets us have no mount namespace, so /etc/hosts cannot be replaced for a child")
     found = {question: ours for question, _, ours in comparison}
-    assert found["['gethostbyname_ex', 'first']"] == "('one.hosts', ['first', 'second', 'first', 'other.hosts'], ['192.0.2.50', '192.0.2.54'])"
+    assert (
+        found["['gethostbyname_ex', 'first']"]
+        == "('one.hosts', ['first', 'second', 'first', 'other.hosts'], ['192.0.2.50', '192.0.2.54'])"
+    )
     assert found["['gethostbyname', 'shadow.test']"] == "'192.0.2.1'"
 
 
@@ -281,7 +292,10 @@ def _arguments(setting):
         ({"GEVENTARES_SERVERS": "192.0.2.1, 192.0.2.2"}, {"servers": ["192.0.2.1", "192.0.2.2"]}),
         ({"GEVENT_RESOLVER_NAMESERVERS": "192.0.2.1"}, {"servers": ["192.0.2.1"]}),
         ({"GEVENT_RESOLVER_NAMESERVERS": "192.0.2.1", "GEVENTARES_SERVERS": "192.0.2.3"}, {"servers": ["192.0.2.3"]}),
-        ({"GEVENTARES_FLAGS": "16", "GEVENTARES_TIMEOUT": "1.5", "GEVENTARES_TRIES": "2"}, {"flags": 16, "timeout": 1.5, "tries": 2}),
+        (
+            {"GEVENTARES_FLAGS": "16", "GEVENTARES_TIMEOUT": "1.5", "GEVENTARES_TRIES": "2"},
+            {"flags": 16, "timeout": 1.5, "tries": 2},
+        ),
         ({"GEVENTARES_NDOTS": "0", "GEVENTARES_UDP_PORT": "5353"}, {"ndots": 0, "udp_port": 5353}),
     ],
 )

@@ -17,7 +17,7 @@ than :attr:`channel.max_queries` questions at a time, so that their answers have
 in 16 bits; further ones wait for their turn.
 """
 
-import encodings.idna  # noqa: F401  which the first name would import, perhaps when no descriptor is left
+import encodings.idna  # noqa: F401  the first name would import it, perhaps when no descriptor is left
 import weakref
 from _socket import (
     AF_INET,
@@ -337,6 +337,8 @@ class channel:
 
     #: How many questions c-ares is to have at a time. Others wait.
     max_queries = 1000
+    #: The loop.
+    loop = None
     #: Seconds that a question may take, its wait for a turn included; None: as long as c-ares tries, by its settings.
     lookup_timeout = None
 

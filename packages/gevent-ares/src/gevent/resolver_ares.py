@@ -9,10 +9,9 @@ A look-up waits in a loop: when it ends because its channel was destroyed (in a 
 is made again on the channel that came after it.
 """
 
+import _socket
 import os
 import weakref
-
-import _socket
 from _socket import (
     AF_INET,
     AF_INET6,

@@ -64,7 +64,10 @@ def main():
             pool.join()
             sizes.append(resident())
             open_before = open_before or descriptors()
-            print(f"{(point + 1) * TOTAL // 10} look-ups: {sizes[-1] >> 10} KiB, {descriptors()} descriptors, {resolver.ares!r}", flush=True)
+            print(
+                f"{(point + 1) * TOTAL // 10} look-ups: {sizes[-1] >> 10} KiB, {descriptors()} descriptors, {resolver.ares!r}",
+                flush=True,
+            )
         resolver.close()
     grown = sizes[-1] - sizes[1]
     print(f"grown by {grown >> 10} KiB from a fifth of them on")

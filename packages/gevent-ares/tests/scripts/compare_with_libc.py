@@ -3,8 +3,8 @@
     python compare_with_libc.py             # what differs
     python compare_with_libc.py --json      # everything, as a list of [question, libc's answer, ours]
 
-Both ask the name server of dns_server.py (libc by way of libc_state.py). Both read a hosts file of ours, mounted over /etc/hosts in a mount namespace of this process, where the kernel lets us make
-one; else what asks for it is left out.
+Both ask the name server of dns_server.py (libc by way of libc_state.py). Both read a hosts file of ours, mounted over /etc/hosts in a
+mount namespace of this process, where the kernel lets us make one; else what asks for it is left out.
 """
 
 import concurrent.futures
@@ -119,10 +119,14 @@ def questions():
     yield ["getaddrinfo", "nowhere.test", 80, V6, STREAM, 0, socket.AI_V4MAPPED]
     # -- hosts that are numbers, nothing, or malformed
     for host in (
-        "127.0.0.1", "127.1", "127", "0x7f.1", "0177.1", "2130706433", "0", "1.2.3", "1.2.3.4.", "1.2.3.256", "256.1.1.1", "1.2.3.4.5", "01.02.03.04",
-        "::1", "::", "::ffff:1.2.3.4", "2001:DB8::0001", "fe80::1%lo", "fe80::1%1", "fe80::1%nope", "::1%lo", "[::1]", "1::2::3", ":", "g::1",
-        " 127.0.0.1", "127.0.0.1 ", "127.0.0.1 x", "<broadcast>", "<any>", "*", "a" * 63 + ".test", "a" * 64 + ".test", "a.b." * 60 + "test",
-        "a.b." * 70 + "test", "\x7f.test", "one.test\n", "one test.test", "one\ttest.test", "a,b.test", "$.test", "ß.test", "\u0130.test", "\ud800.test",
+        "127.0.0.1", "127.1", "127", "0x7f.1", "0177.1", "2130706433", "0", "1.2.3", "1.2.3.4.", "1.2.3.256", "256.1.1.1",
+        "1.2.3.4.5", "01.02.03.04",
+        "::1", "::", "::ffff:1.2.3.4", "2001:DB8::0001", "fe80::1%lo", "fe80::1%1", "fe80::1%nope", "::1%lo", "[::1]",
+        "1::2::3", ":", "g::1",
+        " 127.0.0.1", "127.0.0.1 ", "127.0.0.1 x", "<broadcast>", "<any>", "*", "a" * 63 + ".test", "a" * 64 + ".test",
+        "a.b." * 60 + "test",
+        "a.b." * 70 + "test", "\x7f.test", "one.test\n", "one test.test", "one\ttest.test", "a,b.test", "$.test", "ß.test",
+        "\u0130.test", "\ud800.test",
         "。", "☃.test",
     ):  # fmt: skip
         yield ["getaddrinfo", host, 80, 0, STREAM]
@@ -145,7 +149,8 @@ def questions():
         yield ["getaddrinfo", host, "http"]
     # -- the way back
     for address in (
-        "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6", "192.0.2.7", "2001:db8::6", "2001:DB8:0::6", "2001:db8::9", "one.test",
+        "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6", "192.0.2.7", "2001:db8::6",
+        "2001:DB8:0::6", "2001:db8::9", "one.test",
         "alias.test", "nowhere.test", "servfail.test", "six.test", "192.0.513", "1.2.3.4.5", "a..b", "::ffff:192.0.2.4",
     ):  # fmt: skip
         yield ["gethostbyaddr", address]
@@ -154,8 +159,10 @@ def questions():
         yield ["getnameinfo", ("192.0.2.1", 53), flags]
         yield ["getnameinfo", ("192.0.2.3", 50000), flags]
     for sockaddr in (
-        ("192.0.2.5", 80), ("2001:db8::6", 80), ("2001:db8::6", 80, 0), ("2001:db8::6", 80, 0, 0), ("192.0.2.1", 80, 0, 0), ("192.0.2.1",), (), ("192.0.2.1", "80"),
-        ("192.0.2.1", -1), ("192.0.2.1", 65536), ("192.0.2.1", 80.5), ("one.test", 80), ("", 80), (None, 80), (b"192.0.2.1", 80), ["192.0.2.1", 80], "192.0.2.1", None,
+        ("192.0.2.5", 80), ("2001:db8::6", 80), ("2001:db8::6", 80, 0), ("2001:db8::6", 80, 0, 0), ("192.0.2.1", 80, 0, 0),
+        ("192.0.2.1",), (), ("192.0.2.1", "80"),
+        ("192.0.2.1", -1), ("192.0.2.1", 65536), ("192.0.2.1", 80.5), ("one.test", 80), ("", 80), (None, 80),
+        (b"192.0.2.1", 80), ["192.0.2.1", 80], "192.0.2.1", None,
         ("::1", 80, 2**20, 0), ("fe80::1%lo", 80, 0, 0), ("fe80::1", 80, 0, 1), ("192.0.2.1", 80, 0, 0, 0), ("127.1", 80),
     ):  # fmt: skip
         yield ["getnameinfo", sockaddr, 0]
@@ -171,7 +178,8 @@ def questions_of_the_hosts_file():
         yield ["gethostbyname", name]
         yield ["gethostbyname_ex", name]
         yield ["gethostbyaddr", name]
-    for address in "127.0.0.1 ::1 192.0.2.50 192.0.2.51 2001:db8::50 192.0.2.52 192.0.2.53 192.0.2.56 192.0.2.57 192.0.2.1".split():
+    for address in """127.0.0.1 ::1 192.0.2.50 192.0.2.51
+    2001:db8::50 192.0.2.52 192.0.2.53 192.0.2.56 192.0.2.57 192.0.2.1""".split():
         yield ["gethostbyaddr", address]
         yield ["getnameinfo", (address, 80), 0]
 
@@ -232,7 +240,10 @@ def compare(asked, port):
         system = list(pool.map(lambda question: outcome(socket, question), asked))
     together = make_resolver(port)
     # What the server breaks gets a socket of its own: newer releases of c-ares end all questions of a socket for one bad datagram.
-    alone = [make_resolver(port) if question[1:] and isinstance(question[1], str) and question[1] in BROKEN else together for question in asked]
+    alone = [
+        make_resolver(port) if question[1:] and isinstance(question[1], str) and question[1] in BROKEN else together
+        for question in asked
+    ]
     jobs = [gevent.spawn(outcome, resolver, question) for resolver, question in zip(alone, asked)]
     gevent.joinall(jobs)
     for resolver in {*alone, together}:

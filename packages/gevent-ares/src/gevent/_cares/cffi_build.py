@@ -50,7 +50,9 @@ ARES_LIB_INIT_ALL
 
 def pkg_config(option):
     try:
-        text = subprocess.run(["pkg-config", option, "libcares"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
+        text = subprocess.run(
+            ["pkg-config", option, "libcares"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         return []
     return shlex.split(text.decode())
