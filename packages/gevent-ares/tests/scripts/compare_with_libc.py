@@ -170,7 +170,8 @@ def questions():
 
 
 def questions_of_the_hosts_file():
-    for name in """localhost LOCALHOST localhost. ip6-localhost one.hosts ONE.HOSTS one.hosts. first second third six Mixed.Hosts mixed.hosts
+    for name in """localhost LOCALHOST localhost. ip6-localhost one.hosts ONE.HOSTS one.hosts. first second third six
+    Mixed.Hosts mixed.hosts
     mixed twice.hosts twice other.hosts only6.hosts comment.hosts not.this spaces.hosts tabs.hosts broken.hosts shadow.test""".split():
         yield ["getaddrinfo", name, 80, 0, STREAM, 0, CANON]
         yield ["getaddrinfo", name, 80, V4, STREAM]
