@@ -106,14 +106,12 @@ def test_switches_of_the_standard_module(monkeypatch):
 
 def test_others_run_meanwhile(method):
     """Waiting, communicating, reading and writing keep nobody waiting."""
-    turns = []
 
-    def count():
-        while True:
-            turns.append(1)
+    def run_five_times(source):
+        for _ in range(5):
             gevent.sleep(0.001)
+        source.close()
 
-    counter = gevent.spawn(count)
     for action in (
         lambda child: child.wait(),
         lambda child: child.wait(20),
@@ -124,12 +122,10 @@ def test_others_run_meanwhile(method):
     ):
         with ended(Popen(["sh", "-c", "read line; echo; exit 3"], stdin=PIPE, stdout=PIPE)) as child:
             source, child.stdin = child.stdin, None
-            del turns[:]
-            gevent.spawn_later(0.03, source.close)
-            action(child)
-            assert len(turns) > 3
+            other = gevent.spawn(run_five_times, source)
+            action(child)  # the child ends when the other has run
+            assert other.ready()
             assert child.wait() == 3
-    counter.kill()
 
 
 # ---- Waiting ---------------------------------------------------------------------------------------------------------------------
@@ -152,7 +148,6 @@ def test_wait_with_timeout(method):
 @pytest.mark.parametrize("stderr", [PIPE, subprocess.STDOUT, None])
 def test_communicate_with_timeout(text, stderr):
     """SUB-01: the output so far is in the exception, and in what the next call returns."""
-    first, second = ("one\n", "onetwo") if text else (b"one\n", b"one\ntwo\n")
     script = "echo one; read line; echo two; echo wrong >&2" if stderr else "echo one; read line; echo two"
     with ended(Popen(["sh", "-c", script], stdin=PIPE, stdout=PIPE, stderr=stderr, text=text)) as child:
         source, child.stdin = child.stdin, None
@@ -601,11 +596,12 @@ def test_pipeline():
         first.stdin.close()
         assert last.stdout.read() == b"y" * 100_000
         assert (first.wait(), last.wait()) == (0, 0)
-    with ended(Popen(["sh", "-c", "read go; cat"], stdin=PIPE, stdout=PIPE)) as last:
-        with ended(Popen(["sh", "-c", "echo go; head -c 300000 /dev/zero"], stdout=last.stdin)) as first:
-            last.stdin.close()
-            assert len(last.stdout.read()) == 300_000
-            assert first.wait() == 0
+    last = Popen(["sh", "-c", "read go; cat"], stdin=PIPE, stdout=PIPE)
+    first = Popen(["sh", "-c", "echo go; head -c 300000 /dev/zero"], stdout=last.stdin)
+    with ended(last), ended(first):
+        last.stdin.close()
+        assert len(last.stdout.read()) == 300_000
+        assert (first.wait(), last.wait()) == (0, 0)
 
 
 def test_much_data_both_ways():
@@ -630,11 +626,10 @@ def test_closed_while_somebody_reads():
 
 
 def test_child_that_closed_its_input():
-    with ended(Popen(["sh", "-c", "exec <&-; sleep 1000"], stdin=PIPE, bufsize=0)) as child:
-        with pytest.raises(BrokenPipeError):
-            while True:
-                child.stdin.write(b"x" * 4096)
-                gevent.sleep(0.001)
+    with ended(Popen(["sh", "-c", "exec <&-; sleep 1000"], stdin=PIPE, bufsize=0)) as child, pytest.raises(BrokenPipeError):
+        while True:
+            child.stdin.write(b"x" * 4096)
+            gevent.sleep(0.001)
     assert subprocess.run(["true"], input=b"x" * 100_000).returncode == 0
 
 

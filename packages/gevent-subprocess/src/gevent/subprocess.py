@@ -18,6 +18,7 @@ every thread, also one object in several. Whoever else in the process waits for 
 away from a Popen.
 """
 
+import codecs as _codecs
 import io as _io
 import os as _os
 import select as _select
@@ -199,6 +200,8 @@ class Popen(_StandardPopen):
     _result = None
 
     def __init__(self, args, bufsize=-1, *positional, threadpool=None, **options):
+        if options.get("encoding"):
+            _codecs.lookup(options["encoding"])  # the interpreter notices when the pipes are half made, and leaves the rest open
         super().__init__(args, -1 if bufsize is None else bufsize, *positional, **options)
 
     @property

@@ -17,16 +17,6 @@ def work(number):
 
 
 context = multiprocessing.get_context("fork")
-turns = []
-
-
-def count():
-    while True:
-        turns.append(1)
-        gevent.sleep(0.001)
-
-
-counter = gevent.spawn(count)
 processes = [context.Process(target=work, args=(number,)) for number in range(8)]
 for each in processes:
     each.start()
@@ -35,12 +25,15 @@ for each in processes:
     each.join()
 assert [each.exitcode for each in processes] == list(range(8))
 assert [each.wait() for each in children] == list(range(8))
-slow = context.Process(target=gevent.sleep, args=(0.05,))
+
+# join() keeps nobody waiting: here it ends when another greenlet has run.
+read, write = os.pipe()
+slow = context.Process(target=os.read, args=(read, 1))
 slow.start()
-del turns[:]
+other = gevent.spawn(os.write, write, b"x")
 slow.join()
 assert slow.exitcode == 0
-assert len(turns) > 3, "join() keeps others waiting"
+assert other.ready()
 killed = context.Process(target=gevent.sleep, args=(1000,))
 killed.start()
 killed.terminate()
@@ -48,7 +41,6 @@ killed.join()
 assert killed.exitcode == -15
 for each in [*processes, slow, killed]:
     each.close()
-counter.kill()
 try:
     raise AssertionError(os.waitpid(-1, os.WNOHANG))
 except ChildProcessError:

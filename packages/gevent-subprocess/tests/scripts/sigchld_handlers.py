@@ -38,23 +38,27 @@ def start(number):
 
 
 # 1. A handler that collects what has ended, set before the children are made; Popen hears of what it takes.
+popens = []
+collected = collections.Counter()
+news = Event()
+
+
+def collect(signum=None, frame=None):
+    while True:
+        try:
+            pid, status = gevent.os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            break
+        if not pid:
+            break
+        collected[pid, status] += 1
+    news.set()
+
+
 for via_gevent in (True, False):
-    popens = []
-    collected = collections.Counter()
+    del popens[:]
+    collected.clear()
     running = collections.Counter()
-    news = Event()
-
-    def collect(signum=None, frame=None):
-        while True:
-            try:
-                pid, status = gevent.os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                break
-            if not pid:
-                break
-            collected[pid, status] += 1
-        news.set()
-
     before = gevent.signal.getsignal(signal.SIGCHLD)
     set_handler = gevent.signal.signal if via_gevent else signal.signal
     set_handler(signal.SIGCHLD, collect)
