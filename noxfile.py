@@ -96,6 +96,13 @@ def docs(session):
     session.run("sphinx-build", "-W", "-n", "-b", "doctest", "docs", "docs/_build/doctest")
 
 
+@nox.session(python=["3.11", "3.13"])
+def stdlib(session):
+    """CPython's own tests of the modules that gevent-subprocess stands in for, all of them."""
+    install_packages(session)
+    session.run("python", "-m", "pytest", "packages/gevent-subprocess/tests/test_stdlib.py", env={"GEVENT_STDLIB_TESTS": "whole"})
+
+
 @nox.session
 def bench(session):
     """Beside upstream gevent, on this machine; arguments after -- go to benchmarks/run.py."""

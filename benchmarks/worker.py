@@ -122,7 +122,7 @@ def describe():
         except ImportError as error:
             failed[f"gevent.{module}"] = str(error)
     versions = {}
-    for distribution in ("gevent", "gevent-core", "gevent-ares", "gevent-wsgi", "greenlet", "uvloop", "bjoern"):
+    for distribution in ("gevent", "gevent-core", "gevent-ares", "gevent-subprocess", "gevent-wsgi", "greenlet", "uvloop", "bjoern"):
         try:
             versions[distribution] = metadata.version(distribution)
         except metadata.PackageNotFoundError:

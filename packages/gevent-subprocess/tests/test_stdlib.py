@@ -1,7 +1,6 @@
 """CPython's own tests of the modules that ours stand in for, on ours.
 
-Here a selection runs, of about half a minute; with ``GEVENT_STDLIB_TESTS=whole``, which the nox session ``stdlib`` sets, all of it, of three
-minutes. Which tests cannot pass, and why, stands in scripts/stdlib_tests.py.
+Here a selection runs; with ``GEVENT_STDLIB_TESTS=whole``, which the nox session ``stdlib`` sets, all of it, of two to three minutes. Which tests cannot pass, and why, stands in scripts/stdlib_tests.py.
 """
 
 import importlib.util
@@ -15,17 +14,10 @@ SCRIPT = Path(__file__).parent / "scripts" / "stdlib_tests.py"
 
 #: {module: patterns of what is selected}; the classes left out run the same tests in another way, or wait for real time to pass.
 SELECTED = {
-    "test_subprocess": [
-        "POSIXProcessTestCase",
-        "RunFuncTestCase",
-        "MiscTests",
-        "ContextManagerTests",
-        "CommandsWithSpaces",
-        "communicate",
-    ],
-    "test_signal": ["PosixTests", "GenericTests", "WakeupFDTests", "SiginterruptTest", "RaiseSignalTest", "PidfdSignalTest"],
-    "test_fork1": ["test_wait", "test_nested_import_lock"],
-    "test_wait3": ["test_wait3_rusage_initialized", "test_wait"],
+    "test_subprocess": ["POSIXProcessTestCase", "RunFuncTestCase", "MiscTests", "ContextManagerTests"],
+    "test_signal": ["PosixTests", "GenericTests", "WakeupFDTests", "RaiseSignalTest", "PidfdSignalTest"],
+    "test_fork1": ["test_nested_import_lock", "test_threaded_import_lock"],
+    "test_wait3": ["test_wait3_rusage_initialized"],
     "test_wait4": [],
     "test_pty": [],
     "test_popen": [],
