@@ -1,6 +1,7 @@
 """CPython's own tests of the modules that ours stand in for, on ours.
 
-Here a selection runs; with ``GEVENT_STDLIB_TESTS=whole``, which the nox session ``stdlib`` sets, all of it, of two to three minutes. Which tests cannot pass, and why, stands in scripts/stdlib_tests.py.
+Here a selection runs; with ``GEVENT_STDLIB_TESTS=whole``, which the nox session ``stdlib`` sets, all of it, of two to three minutes.
+Which tests cannot pass, and why, stands in scripts/stdlib_tests.py.
 """
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""Many short children: statuses all right, no zombie, no descriptor more than before. arguments: how many from greenlets, and from threads."""
+"""Many short children: statuses all right, no zombie, no descriptor left. arguments: how many from greenlets, and from threads."""
 
 import contextlib
 import os
