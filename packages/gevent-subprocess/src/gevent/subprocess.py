@@ -43,6 +43,7 @@ from gevent.selectors import PollSelector as _PollSelector
 TYPE_CHECKING = False  # as type checkers know it; typing takes as long to import as all the rest
 if TYPE_CHECKING:
     from subprocess import *  # noqa: F403
+    from typing import Any
 del TYPE_CHECKING
 
 _READ = 1
@@ -148,8 +149,13 @@ class _View(_types.ModuleType):
 
 # ---- The interpreter's module ----------------------------------------------------------------------------------------------------
 
+
+def _standard_code():
+    return _find_spec("subprocess").loader.get_code("subprocess")
+
+
 _our_names = dict(globals())
-exec(_find_spec("subprocess").loader.get_code("subprocess"), globals())
+exec(_standard_code(), globals())
 globals().update(_our_names)  # such as __doc__
 del _our_names
 
@@ -177,7 +183,7 @@ __all__ = [*globals()["__all__"], "MAXFD"]
 
 # ---- Popen -----------------------------------------------------------------------------------------------------------------------
 
-_StandardPopen = globals()["Popen"]
+_StandardPopen: "Any" = globals()["Popen"]
 
 
 class Popen(_StandardPopen):
@@ -289,8 +295,6 @@ class _Link:
 
     def __eq__(self, other):
         return isinstance(other, _Link) and self.callback == other.callback
-
-    __hash__ = None
 
 
 #: What stands in for the same names of the standard module where that is patched.
