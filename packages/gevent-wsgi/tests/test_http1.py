@@ -582,6 +582,10 @@ def test_whole_response(http1):
         response = http1.whole_response(b"200 OK", fields, http1.date_pieces(b"d"), b"x" * size)
         assert response == (b"HTTP/1.1 200 OK\r\nA: b\r\nC: \r\nDate: d\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
         assert fields == [(b"A", b"b"), (b"C", b""), (b"Date", b"d"), (b"Content-Length", b"%d" % size)]
+    fields = [(b"Content-Length", b"1")]
+    response = http1.whole_response(b"200 OK", fields, http1.date_pieces(b"d"), b"x", True)
+    assert response == b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nDate: d\r\n\r\nx"
+    assert fields == [(b"Content-Length", b"1"), (b"Date", b"d")]
 
 
 def test_module_needs_nothing_of_gevent():

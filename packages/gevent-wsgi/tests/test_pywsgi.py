@@ -1,14 +1,17 @@
 """The WSGI server, over real connections: what clients see on the wire, and what ends up in the logs."""
 
 import errno
+import gzip
 import io
 import logging
+import os
 import pathlib
 import pickle
 import re
 import socket as stdlib_socket
 import struct
 import sys
+import tempfile
 import time
 import types
 import warnings
@@ -2551,3 +2554,436 @@ def test_secure_environ_defaults_of_a_subclass():
 def test_wsgi_secure_environ():
     environ = pywsgi.WSGISecureEnviron(REMOTE_ADDR="::1", HTTP_AUTHORIZATION="secret")
     assert repr(environ) == "{'REMOTE_ADDR': '::1', (hidden keys: 1)}"
+
+
+# ----------------------------------------------------------------------------------------- files
+
+
+@pytest.fixture
+def big_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(256)) * 4000)
+    return path
+
+
+@pytest.fixture
+def sendfile_calls(monkeypatch):
+    calls = []
+    real = os.sendfile
+
+    def sendfile(*args):
+        calls.append(args)
+        return real(*args)
+
+    monkeypatch.setattr(os, "sendfile", sendfile)
+    return calls
+
+
+def file_application(open_file, headers=(), files=None):
+    def application(environ, start_response):
+        file = open_file()
+        if files is not None:
+            files.append(file)
+        start_response("200 OK", list(headers))
+        return environ["wsgi.file_wrapper"](file, 8192)
+
+    return application
+
+
+@pytest.mark.parametrize("buffering", [-1, 0])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_files_go_out_by_sendfile(site, big_file, sendfile_calls, buffering, version):
+    """From where the file stands to its end, with a length, and closed behind it."""
+    files = []
+
+    def open_file():
+        file = open(big_file, "rb", buffering=buffering)
+        file.read(10)
+        return file
+
+    here = site(file_application(open_file, files=files))
+    client = here.client()
+    for _ in range(2 if version == "1.1" else 1):
+        response = client.ask(request(version=version))
+        assert (response["content-length"], response["transfer-encoding"]) == ("1023990", None)
+        assert response.body == big_file.read_bytes()[10:]
+    assert sendfile_calls
+    assert all(file.closed for file in files)
+    assert f" 200 {1023990 + len(head_of(response))} " in here.log[0]
+
+
+def head_of(response):
+    lines = [f"HTTP/1.1 {response.status} {response.reason}", *(f"{name}: {value}" for name, value in response.headers), "", ""]
+    return "\r\n".join(lines)
+
+
+def test_a_part_of_a_file(site, big_file, sendfile_calls):
+    """PEP 3333: the Content-Length ends it, and that is no mistake of the application's."""
+    here = site(file_application(lambda: open(big_file, "rb"), [("Content-Length", "1000")]))
+    client = here.client()
+    for _ in range(2):
+        assert client.ask(GET).body == big_file.read_bytes()[:1000]
+    assert len(sendfile_calls) == 2
+    assert str(here.errors) == ""
+
+
+def test_a_file_shorter_than_its_length(site, big_file):
+    here = site(file_application(lambda: open(big_file, "rb"), [("Content-Length", "2000000")]))
+    client = here.client()
+    client.send(GET + GET)
+    assert client.rest().count(b"HTTP/1.1") == 1
+    assert "shorter" in str(here.errors)
+
+
+def test_head_of_a_file(site, big_file, sendfile_calls):
+    client = site(file_application(lambda: open(big_file, "rb"))).client()
+    for _ in range(2):
+        assert client.ask(request(method="HEAD"))["content-length"] == "1024000"
+    assert sendfile_calls == []
+
+
+def test_empty_file(site, tmp_path):
+    (tmp_path / "empty").write_bytes(b"")
+    client = site(file_application(lambda: open(tmp_path / "empty", "rb"))).client()
+    for _ in range(2):
+        assert (client.ask(GET)["content-length"], client.data) == ("0", b"")
+
+
+@pytest.mark.parametrize("kind", ["bytes", "gzip", "object", "writable", "temporary", "pipe"])
+def test_other_files(site, big_file, kind):
+    """What a descriptor does not tell the whole truth about is read."""
+    body = big_file.read_bytes()
+    if kind == "gzip":
+        packed = big_file.with_suffix(".gz")
+        packed.write_bytes(gzip.compress(body))
+    if kind == "pipe":
+        body = body[:5000]
+
+    def open_file():
+        if kind == "bytes":
+            return io.BytesIO(body)
+        if kind == "gzip":
+            return gzip.open(packed)
+        if kind == "writable":
+            return open(big_file, "r+b")
+        if kind == "temporary":
+            file = tempfile.NamedTemporaryFile()
+            file.write(body)
+            file.seek(0)
+            return file
+        if kind == "pipe":
+            reader, writer = os.pipe()
+            os.write(writer, body)
+            os.close(writer)
+            return open(reader, "rb")
+        return types.SimpleNamespace(read=io.BytesIO(body).read)
+
+    client = site(file_application(open_file)).client()
+    for _ in range(2):
+        assert client.ask(GET).body == body
+
+
+def test_a_part_of_a_file_that_is_read(site):
+    here = site(file_application(lambda: io.BytesIO(b"0123456789"), [("Content-Length", "4")]))
+    client = here.client()
+    assert [client.ask(GET).body for _ in range(2)] == [b"0123"] * 2
+    assert str(here.errors) == ""
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_file(site, tmp_path, capsys):
+    """The file is closed all the same, and other connections are served meanwhile."""
+    path = tmp_path / "sparse"
+    with open(path, "wb") as file:
+        file.truncate(200_000_000)
+    files = []
+
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/hello":
+            return hello(environ, start_response)
+        return file_application(lambda: open(path, "rb"), files=files)(environ, start_response)
+
+    here = site(application)
+    client = here.client()
+    client.send(GET)
+    client.read_until(b"\r\n\r\n")
+    assert here.ask(request("/hello")).body == b"hello"
+    client.reset()
+    here.clients.remove(client)
+    here.server.stop(timeout=5)
+    assert [file.closed for file in files] == [True]
+    assert "Traceback" not in capsys.readouterr().err
+    assert "socket error" in str(here.log)
+
+
+def test_file_wrapper_is_an_iterable():
+    wrapper = pywsgi.WSGIServer.base_env["wsgi.file_wrapper"](io.BytesIO(b"abcde"), 2)
+    assert list(wrapper) == [b"ab", b"cd", b"e"]
+    wrapper.close()
+    assert not hasattr(pywsgi.WSGIServer.base_env["wsgi.file_wrapper"](types.SimpleNamespace(read=None)), "close")
+
+
+# --------------------------------------------------- what is the server's to say, not the application's
+
+
+def test_hop_by_hop_headers_are_the_servers(site):
+    """A proxy written as an application may pass them on; they mean something between other machines."""
+    names = ["Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding"]
+    values = ["keep-alive, X-Secret", "timeout=5", "keep-alive", "trailers", "X-Sum", "chunked"]
+    client = site(returning([b"hello"], headers=[*zip(names, values), ("X-Sum", "1")])).client()
+    for _ in range(2):
+        response = client.ask(GET)
+        assert [name for name, _ in response.headers] == ["X-Sum", "Date", "Content-Length"]
+        assert response.body == b"hello"
+
+
+def test_upgrade_required(site):
+    """RFC 9110 15.5.22: 426 names the protocol, and Connection names that header."""
+    headers = [("Upgrade", "HTTP/3.0"), ("Connection", "Upgrade")]
+    client = site(returning([b""], "426 Upgrade Required", headers)).client()
+    for _ in range(2):
+        response = client.ask(GET)
+        assert (response["upgrade"], response["connection"]) == ("HTTP/3.0", "Upgrade")
+
+
+def test_an_option_that_only_contains_close(site):
+    client = site(returning([b"hello"], headers=[("Connection", "X-Enclosed")])).client()
+    assert [client.ask(GET).body for _ in range(2)] == [b"hello"] * 2
+
+
+def test_one_date(site):
+    response = site(returning([b""], headers=[("Date", "one"), ("date", "two")])).ask(GET)
+    assert response["date"] == "one"
+
+
+def test_reset_content_has_none(site, capsys):
+    """RFC 9110 15.3.6."""
+    assert site(returning([], "205 Reset Content")).ask(GET)["content-length"] == "0"
+    assert site(returning([b"hello"], "205 Reset Content")).ask(GET).status == 500
+
+
+@pytest.mark.parametrize("asked", [GET, request(headers=["Upgrade: echo"]), request(version="1.0", headers=["Connection: Upgrade"])])
+def test_nobody_asked_for_another_protocol(site, capsys, asked):
+    """A 101 to a client that expects HTTP would leave it waiting for the real response."""
+    response = site(returning([], "101 Switching Protocols", [("Upgrade", "echo")])).ask(asked)
+    assert (response.status, response["connection"]) == (500, "close")
+
+
+@pytest.mark.parametrize("headers", [{"ab": "cd"}, "ab", None, 5, [("a", "b", "c")]])
+def test_headers_that_are_no_list_of_pairs(site, capsys, headers):
+    def application(environ, start_response):
+        start_response("200 OK", headers)
+        return [b"hello"]
+
+    assert site(application).ask(GET).status == 500
+
+
+def test_one_request_does_not_end_the_server(site):
+    """SystemExit would end the program, were it let through to the hub."""
+
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/exit":
+            sys.exit("enough")
+        return hello(environ, start_response)
+
+    here = site(application)
+    assert here.ask(request("/exit")).status == 500
+    assert here.ask(GET).body == b"hello"
+    assert "SystemExit: enough" in str(here.errors)
+
+
+@pytest.mark.parametrize("start", ["HEAD / HTTP/2.0", "HEAD / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked", "HEAD / HTTP/1.1"])
+def test_refusals_have_no_body(site, start):
+    """The request refused may have been HEAD, or have looked like it."""
+    raw = site(hello).exchange(start.encode() + b"\r\n\r\n")
+    head, _, body = raw.partition(b"\r\n\r\n")
+    assert (body, b"Content-Length: 0" in head) == (b"", True)
+
+
+# ---------------------------------------------------------------------------------------- limits
+
+
+def test_a_connection_is_made_to_send_a_request(site):
+    """The limit on the first head runs from the beginning, that on later ones from their first octet."""
+    here = site(hello, settings={"header_timeout": 0.1, "keep_alive_timeout": 60})
+    silent, slow = here.client(), here.client()
+    slow.send(b"GET /")
+    assert silent.rest() == b""
+    assert Response(slow).status == 408
+    client = here.client()
+    assert client.ask(GET).body == b"hello"
+    gevent.sleep(0.15)
+    assert client.ask(GET).body == b"hello"
+
+
+def test_limits_of_their_own(site):
+    """Waiting for a body is not waiting for a request."""
+    here = site(echo, settings={"keep_alive_timeout": 0.05, "body_timeout": 10})
+    client = here.client()
+    client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhe")
+    gevent.sleep(0.1)
+    client.send(b"llo")
+    assert Response(client).body == b"hello"
+    assert client.rest() == b""
+
+
+@pytest.mark.parametrize("asked", [GET, UPGRADE, request("h:80", "CONNECT")])
+def test_asking_for_an_upgrade_buys_no_time(site, capsys, asked):
+    """The limits are off only while the application may yet take the connection."""
+    ended = Event()
+
+    def application(environ, start_response):
+        start_response("403 Forbidden", [])
+        try:
+            while True:
+                yield b"x" * 65536
+        finally:
+            ended.set()
+
+    here = site(application, settings={"write_timeout": 0.05})
+    here.client().send(asked)
+    assert ended.wait(10)
+
+
+def test_as_many_connections_as_are_allowed(site):
+    """The next one is accepted when another ends."""
+    leave = Event()
+
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/wait":
+            leave.wait()
+        return hello(environ, start_response)
+
+    here = site(application, spawn="default", settings={"max_connections": 2})
+    busy = [here.client() for _ in range(2)]
+    for client in busy:
+        client.send(request("/wait", headers=["Connection: close"]))
+    waiting = here.client()
+    waiting.send(GET)
+    gevent.sleep(0.05)
+    assert len(here.server._live_handlers) == 2
+    leave.set()
+    assert [Response(client).body for client in (*busy, waiting)] == [b"hello"] * 3
+    assert busy[0].rest() == b""
+
+
+def test_idle_connections_make_room(site):
+    """The one that has been idle for longest goes."""
+    here = site(hello, spawn="default", settings={"max_connections": 3})
+    first, second, third = clients = [here.client() for _ in range(3)]
+    for client in clients:
+        assert client.ask(GET).body == b"hello"
+    assert second.ask(GET).body == b"hello"
+    assert here.ask(GET).body == b"hello"
+    assert first.rest() == b""
+    assert [client.ask(GET).body for client in (second, third)] == [b"hello"] * 2
+
+
+def test_a_client_that_is_always_ready_is_not_served_alone(site):
+    order = []
+
+    def application(environ, start_response):
+        order.append(environ["PATH_INFO"])
+        return hello(environ, start_response)
+
+    here = site(application)
+    greedy, other = here.client(), here.client()
+    for client in (greedy, other):
+        client.ask(GET)
+    order.clear()
+    greedy.send(request("/greedy") * 500)
+    other.send(request("/other"))
+    assert Response(other).body == b"hello"
+    for _ in range(500):
+        Response(greedy)
+    assert order.index("/other") < 200
+
+
+# ------------------------------------------------------------------------------------------ the end
+
+
+@pytest.mark.parametrize("spawn", ["default", 100])
+def test_stop_waits_without_a_pool_too(site, spawn):
+    entered, leave = Event(), Event()
+
+    def application(environ, start_response):
+        entered.set()
+        leave.wait()
+        return hello(environ, start_response)
+
+    here = site(application, spawn=spawn)
+    client = here.client()
+    client.send(GET)
+    entered.wait()
+    stopping = gevent.spawn(here.server.stop, timeout=10)
+    gevent.sleep(0.01)
+    assert not stopping.dead
+    leave.set()
+    assert Response(client).body == b"hello"
+    stopping.get(timeout=5)
+
+
+def test_stop_has_its_limit(site):
+    entered = Event()
+
+    def application(environ, start_response):
+        entered.set()
+        gevent.sleep(60)
+
+    here = site(application)
+    client = here.client()
+    client.send(GET)
+    entered.wait()
+    began = time.monotonic()
+    here.server.stop(timeout=0.05)
+    assert time.monotonic() - began < 5
+    assert client.rest().startswith(b"HTTP/1.1 500")
+
+
+def test_requests_that_are_under_way_when_the_server_stops(site):
+    """On idle connections, and on ones that wait to be accepted, and still in the clients' hands."""
+    here = site(hello, settings={"idle_grace": 5})
+    idle = here.client()
+    idle.ask(GET)
+    pending = here.client()
+    here.server.close()
+    pending.send(GET)
+    idle.send(GET)
+    assert [Response(client)["connection"] for client in (idle, pending)] == ["close", "close"]
+    here.server.stop(timeout=5)
+
+
+def test_a_port_for_several_servers(site):
+    class Server(pywsgi.WSGIServer):
+        reuse_port = True
+
+    first = site(hello, server_class=Server)
+    second = site(hello, ("127.0.0.1", first.server.server_port), server_class=Server)
+    assert second.server.server_port == first.server.server_port
+    with pytest.raises(OSError, match="in use"):
+        site(hello, ("127.0.0.1", first.server.server_port))
+    for _ in range(20):
+        assert first.ask(GET).body == b"hello"
+    first.server.stop()
+    assert second.ask(GET).body == b"hello"
+
+
+def test_a_logger_that_is_off_costs_no_formatting(site, monkeypatch):
+    """The access log's cost is the log's."""
+    formatted = []
+    logger = logging.getLogger("gevent.tests.off")
+    logger.propagate = False
+    logger.addHandler(logging.NullHandler())
+    logger.setLevel(logging.ERROR)
+    here = site(hello, log=logger)
+    real = pywsgi.WSGIHandler.format_request
+
+    class Handler(pywsgi.WSGIHandler):
+        def format_request(self):
+            formatted.append(self.path)
+            return real(self)
+
+    assert here.ask(GET).body == b"hello"
+    assert not here.server.log.is_enabled()
+    here.server.handler_class = Handler  # who overrides it is asked in any case
+    assert here.ask(request("/own")).body == b"hello"
+    assert formatted == ["/own"]

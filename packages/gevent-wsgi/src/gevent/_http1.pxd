@@ -173,4 +173,4 @@ cdef list _DIGITS
 cpdef bytes decimal(Py_ssize_t number)
 
 @cython.locals(parts=list, length=bytes)
-cpdef bytes whole_response(bytes status, list fields, tuple date, bytes body)
+cpdef bytes whole_response(bytes status, list fields, tuple date, bytes body, bint has_length=*)

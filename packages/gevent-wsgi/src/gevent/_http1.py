@@ -1174,13 +1174,15 @@ def decimal(number):
 
 def date_pieces(date):
     """What :func:`whole_response` wants of a *date*, bytes; the same for all responses of a second."""
-    return (b"Date", date), b"\r\nDate: " + date + b"\r\nContent-Length: "
+    line = b"\r\nDate: " + date
+    return (b"Date", date), line + b"\r\nContent-Length: ", line + b"\r\n\r\n"
 
 
-def whole_response(status, fields, date, body):
+def whole_response(status, fields, date, body, has_length=False):
     """All octets of a response with a *body* of bytes that ends with its last octet.
 
-    *date* is from :func:`date_pieces`; Date and Content-Length are appended to the list *fields* too.
+    *date* is from :func:`date_pieces`; Date and, unless it *has_length*, Content-Length are appended to the
+    list *fields* too.
     """
     parts = [b"HTTP/1.1 ", status]
     for name, value in fields:
@@ -1188,11 +1190,14 @@ def whole_response(status, fields, date, body):
         parts.append(name)
         parts.append(b": ")
         parts.append(value)
-    length = decimal(len(body))
-    parts.append(date[1])
-    parts.append(length)
-    parts.append(b"\r\n\r\n")
-    parts.append(body)
     fields.append(date[0])
-    fields.append((b"Content-Length", length))
+    if has_length:
+        parts.append(date[2])
+    else:
+        length = decimal(len(body))
+        parts.append(date[1])
+        parts.append(length)
+        parts.append(b"\r\n\r\n")
+        fields.append((b"Content-Length", length))
+    parts.append(body)
     return b"".join(parts)

@@ -868,13 +868,14 @@ class ConnectionHandler:
                 and len(data) <= _JOIN_LIMIT
                 and self.code >= 200
                 and self.code not in _NO_BODY
-                and self.provided_content_length is None
+                and (self.provided_content_length is None or int(self.provided_content_length) == len(data))
                 and not self.provided_date
                 and self._provided_connection is None
             ):
                 # Nine responses in ten. All that is left out here comes to nothing for them.
                 self.headers_sent = True
-                self._send(whole_response(self.status, self.response_headers, _date.get(now()), data))
+                has_length = self.provided_content_length is not None
+                self._send(whole_response(self.status, self.response_headers, _date.get(now()), data, has_length))
                 return
         for data in result:
             if type(data) is not bytes:

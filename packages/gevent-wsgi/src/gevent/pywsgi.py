@@ -341,10 +341,12 @@ class WSGIServer(StreamServer):
     def _await_room(self):
         if StreamServer.full(self):
             StreamServer._await_room(self)
-        else:
-            self.stop_accepting()
-            self._awaits_connection = True
-        self._close_idle()
+            return
+        if self._awaits_connection:
+            # We have looked again after a moment, and been called: so somebody waits outside.
+            self._close_idle()
+        self._awaits_connection = True
+        self._pause(self.min_delay)
 
     def _close_idle(self):
         """End the one connection in a hundred, but at least one, that has been idle for longest."""
