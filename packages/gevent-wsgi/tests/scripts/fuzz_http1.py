@@ -67,17 +67,19 @@ STRICTER = [
     ("llhttp", r"ended|not whole", "llhttp pauses at the end of what it takes for a message"),
 ]  # fmt: skip
 
-#: What another refuses and ours accepts: (who, a pattern in the request or the other's message, why).
+#: What another refuses and ours accepts: (who, its message, why).
 LENIENT = [
-    ("h11", rb"HTTP/1\.[2-9]", "RFC 9110 2.5: a higher minor version is answered as the highest one known"),
-    ("h11", rb"(?i)\r\nTransfer-Encoding:.*,|(?i)Expect:", "h11 knows the coding 'chunked' alone"),
-    ("h11", rb"^\r\n", "RFC 9112 2.2: empty lines before a request are to be ignored"),
-    ("h11", rb"(?s)\r\n\r\n.*[;=]", "h11 bounds chunk headers otherwise, and takes no blanks before a semicolon"),
-    ("h11", rb"(?i)\r\nContent-Length:.*0{18}", "h11 bounds the digits of a length, leading zeros included"),
-    ("h11", rb"CONNECT|(?i)upgrade", "h11 stops after a request that may change the protocol"),
-    ("h11", rb"[\x00-\xff]HTTP_|\x7f", "h11 is stricter on DEL"),
-    ("llhttp", rb"", "llhttp knows a list of methods only, no minor version but 0, 1 (and 9), no target outside its URL grammar, "
-     "and stops at an upgrade"),
+    ("h11", r"no request line received", "h11 takes an empty line before a request for an end; RFC 9112 2.2 has it ignored"),
+    ("h11", r"Missing mandatory Host", "h11 wants Host in a version 1.1 only, as ours does, but counts 1.1 by its text"),
+    ("h11", r"Sorry! Don't know how to handle|Only Transfer-Encoding: chunked", "h11 knows one coding"),
+    ("h11", r"illegal chunk header", "h11 takes no blanks in chunk extensions, which RFC 9112 7.1.1 grants them (BWS)"),
+    ("h11", r"bad Content-Length", "h11 bounds the digits of a length, leading zeros included"),
+    ("llhttp", r"Invalid method", "llhttp knows a list of methods; to ours any token is one"),
+    ("llhttp", r"Invalid HTTP version", "llhttp knows 0.9, 1.0, 1.1 and 2.0; RFC 9110 2.5 has a higher minor version answered as 1.1"),
+    ("llhttp", r"[uU]pgrade|CONNECT", "llhttp stops where the protocol may change; ours goes on when the application does not change it"),
+    ("llhttp", r"Unexpected|Invalid char in url|URL|url", "llhttp's grammar of targets is narrower"),
+    ("llhttp", r"Invalid character in chunk|chunk", "llhttp takes no blanks in chunk extensions"),
+    ("llhttp", r"Content-Length", "llhttp bounds the digits of a length, leading zeros included"),
 ]  # fmt: skip
 
 
@@ -273,7 +275,7 @@ def explain(table, name, message, raw, theirs):
 
 def explain_lenient(name, raw, theirs):
     for who, pattern, why in LENIENT:
-        if who == name and re.search(pattern, raw):
+        if who == name and re.search(pattern, str(theirs.refusal)):
             return why
     raise AssertionError(f"{name} refuses with {theirs.refusal!r}, ours accepts {raw!r}")
 
@@ -282,14 +284,15 @@ def explain_lenient(name, raw, theirs):
 
 octets = st.binary(min_size=1, max_size=3)
 odd = st.sampled_from([b"\n", b"\r", b"\r\n", b" ", b"\t", b"\0", b"\x0b", b"\x7f", b"\x80", b":", b",", b";", b"%", b"#", b"_", b'"', b"\r\n "])
-methods = st.sampled_from([b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"CONNECT", b"get", b"X-Y", b"G T", b""])
+methods = st.sampled_from([b"GET", b"POST"] * 8 + [b"HEAD", b"PUT", b"OPTIONS", b"CONNECT", b"get", b"X-Y", b"G T", b""])
 targets = st.sampled_from(
-    [b"/", b"/a?b=%20c", b"*", b"h:80", b"http://h/", b"http://h", b"//h/", b"a", b"/#f", b"/\xe9", b"http://u@h/", b"ftp://h/", b"/%zz", b""]
+    [b"/", b"/a?b=%20c"] * 8
+    + [b"*", b"h:80", b"http://h/", b"http://h", b"//h/", b"a", b"/#f", b"/\xe9", b"http://u@h/", b"ftp://h/", b"/%zz", b""]
 )
-versions = st.sampled_from([b"HTTP/1.1"] * 8 + [b"HTTP/1.0", b"HTTP/1.2", b"HTTP/2.0", b"HTTP/1.10", b"http/1.1", b"HTTP/0.9", b""])
-lengths = st.sampled_from([b"0", b"3", b"5", b"+3", b"-0", b"0x3", b"3, 3", b"3,4", b" 3 ", b"", b"03", b"3 3", b"99999999999999999999", b"\xd9\xa3"])
-codings = st.sampled_from([b"chunked"] * 6 + [b"Chunked", b"identity", b"gzip, chunked", b"chunked, chunked", b"xchunked", b'"chunked"', b"chunked;a", b"", b"chunked "])
-hosts = st.sampled_from([b"h"] * 8 + [b"", b"a b", b"[::1]:80", b"[::1", b"h:x", b"u@h", b"a,b", b"h:99999"])
+versions = st.sampled_from([b"HTTP/1.1"] * 24 + [b"HTTP/1.0", b"HTTP/1.2", b"HTTP/2.0", b"HTTP/1.10", b"http/1.1", b"HTTP/0.9", b""])
+lengths = st.sampled_from([b"0", b"3", b"5"] * 5 + [b"+3", b"-0", b"0x3", b"3, 3", b"3,4", b" 3 ", b"", b"03", b"3 3", b"99999999999999999999", b"\xd9\xa3"])
+codings = st.sampled_from([b"chunked"] * 12 + [b"Chunked", b"identity", b"gzip, chunked", b"chunked, chunked", b"xchunked", b'"chunked"', b"chunked;a", b"", b"chunked "])
+hosts = st.sampled_from([b"h"] * 8 + [b"h2", b"", b"a b", b"[::1]:80", b"[::1", b"h:x", b"u@h", b"a,b", b"h:99999"])
 tokens = st.sampled_from([b"close", b"keep-alive", b"Upgrade", b"x, close", b"closed", b"", b"keep-alive, close"])
 names = st.sampled_from([b"X", b"x-y", b"X_Y", b"Cookie", b"Content_Length", b"X Y", b"", b"X\0", b"\xe9", b"X ", b" X"])
 values = st.one_of(st.sampled_from([b"", b"a", b"a, b", b"  a\t", b"a\xe9", b"a\x01", b"a\r\n b"]), octets)
@@ -301,8 +304,8 @@ fields = st.one_of(
     st.tuples(st.just(b"Expect"), st.sampled_from([b"100-continue", b"x"])),
     st.tuples(names, values),
 )
-ends = st.sampled_from([b"\r\n"] * 20 + [b"\n", b"\r", b"\r\r\n", b"", b" \r\n"])
-sizes_of_chunks = st.sampled_from([b"3"] * 6 + [b"03", b"+3", b"0x3", b"3 ", b" 3", b"3;a", b"3;a=b", b'3 ; a="b"', b"3;", b"-3", b"FFFFFFFFFFFFFFFFF", b"3_", b"4", b"2"])
+ends = st.sampled_from([b"\r\n"] * 80 + [b"\n", b"\r", b"\r\r\n", b"", b" \r\n"])
+sizes_of_chunks = st.sampled_from([b"3"] * 20 + [b"03", b"+3", b"0x3", b"3 ", b" 3", b"3;a", b"3;a=b", b'3 ; a="b"', b"3;", b"-3", b"FFFFFFFFFFFFFFFFF", b"3_", b"4", b"2"])
 
 
 @st.composite
@@ -310,7 +313,7 @@ def chunked_bodies(draw):
     parts = []
     for _ in range(draw(st.integers(0, 3))):
         parts += [draw(sizes_of_chunks), draw(ends), b"abc", draw(ends)]
-    parts += [draw(st.sampled_from([b"0"] * 8 + [b"00", b"0;x", b"", b"g"])), draw(ends)]
+    parts += [draw(st.sampled_from([b"0"] * 16 + [b"00", b"0;x", b"", b"g"])), draw(ends)]
     for _ in range(draw(st.integers(0, 2)) // 2):
         name, value = draw(st.tuples(names, values))
         parts += [name, b": ", value, draw(ends)]
@@ -320,12 +323,12 @@ def chunked_bodies(draw):
 
 @st.composite
 def messages(draw):
-    parts = [draw(st.sampled_from([b""] * 12 + [b"\r\n", b"\n", b" "]))]
+    parts = [draw(st.sampled_from([b""] * 30 + [b"\r\n", b"\n", b" "]))]
     parts += [draw(methods), b" ", draw(targets), b" ", draw(versions), draw(ends)]
     if draw(st.integers(0, 9)):
         parts += [b"Host: h", draw(ends)]
     for name, value in draw(st.lists(fields, max_size=4)):
-        parts += [name, draw(st.sampled_from([b": "] * 8 + [b":", b":\t", b" : "])), value, draw(ends)]
+        parts += [name, draw(st.sampled_from([b": "] * 12 + [b":", b":\t"] * 2 + [b" : "])), value, draw(ends)]
     parts.append(draw(ends))
     parts.append(draw(st.one_of(st.just(b""), st.sampled_from([b"abc", b"abcde"]), chunked_bodies())))
     return b"".join(parts)
