@@ -18,6 +18,7 @@ import argparse
 import datetime
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -67,6 +68,7 @@ def parse(arguments):
     who.add_argument("--upstream-python", metavar="PYTHON", help="interpreter that has the peers installed")
     who.add_argument("--self", dest="self_test", action="store_true", help="upstream on both sides: the noise floor")
     who.add_argument("--setup", action="store_true", help="only make the environments")
+    parser.add_argument("--keep", metavar="NAME", help="keep the result of a part of the benchmarks, in results/NAME/")
     parser.add_argument("--json", metavar="FILE", help="write the result there; '-': to standard output, instead of the table")
     options = parser.parse_args(arguments)
     if options.rounds is None:
@@ -332,7 +334,8 @@ def show_servers(records, stream):
         print(
             f"    {name:<16} {cpu:6.1f} us of processor per request ({cpu / ours_cpu if ours_cpu else 0:.2f} of ours);"
             f" best turn {figures.amount_text(best['rate'], '', True)} on average,"
-            f" latency p50 {latency['p50']:.0f}, p99 {latency['p99']:.0f}, max {latency['max']:.0f} us",
+            f" latency p50 {latency['p50']:.0f}, p99 {latency['p99']:.0f}, max {latency['max']:.0f} us,"
+            f" {max(sample.get('memory', 0) for sample in taken) / 2**20:.1f} MiB",
             file=stream,
         )
 
@@ -350,19 +353,27 @@ def header(found):
 
 
 def result_file(options, result):
-    """Return where the result goes: results/ for a complete run, the cache for any other."""
+    """Return where the result goes: results/ for a complete run, its folder NAME with --keep, the cache for any other."""
     if options.json:
         return Path(options.json)
     started = result["date"].replace(":", "").replace("-", "")[:15]
     commit = (result["commit"] or "no-commit")[:10] + ("-dirty" if result["dirty"] else "")
     name = f"{started}-{commit}-{result['sides']['ours']['implementation'].lower()}{result['sides']['ours']['python']}.json"
     partial = options.only or options.quick or options.self_test or options.against
+    if options.keep:
+        return BENCHMARKS / "results" / options.keep / name
     return (sides.CACHE / "runs" if partial else BENCHMARKS / "results") / name
 
 
 def public(about):
     """Return what of a side's description belongs in a file: no paths of this machine."""
     return {key: value for key, value in about.items() if key != "gevent_file"}
+
+
+def allow_descriptors():
+    """Let the processes started from here have as many descriptors as may be: a scenario needs some for 5,000 connections."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def main(arguments=None):
@@ -395,6 +406,7 @@ def main(arguments=None):
     if options.profile:
         return profiling.profile(profiled, found[options.profile_side], cpus)
 
+    allow_descriptors()
     machine = about_machine()
     if machine["load_before"] > 0.5 * (machine["usable_cores"] or 1):
         note(f"the machine is busy (load {machine['load_before']}): mind the spread")

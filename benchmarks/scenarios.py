@@ -2,7 +2,7 @@
 
 How it works: SCENARIOS says which servers take part. play_round() starts them all on one processor, where they wait, and
 lets the client, on another processor, load one after the other for a fraction of a second, several times over; meanwhile
-the processor time each server uses is read from /proc. The best turn of each counts. The client checks every answer;
+the processor time each server uses is read from /proc, and afterwards its memory. The best turn of each counts. The client checks every answer;
 where it exits with an error, there is no result. Servers and client run favoured where that is allowed: a server kept from
 its processor cannot be told from a slow one by its client.
 """
@@ -12,6 +12,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -38,7 +39,8 @@ class Server:
 class Scenario:
     """Servers that do the same, the first of them ours, and the client that loads each.
 
-    ``goals`` gives for some servers the ratio ours/theirs to reach.
+    ``goals`` gives for some servers the ratio ours/theirs to reach. ``seconds`` is how long a turn is: long enough for
+    each connection to have its turn, too, with the slowest of the servers.
     """
 
     group: str
@@ -49,6 +51,7 @@ class Scenario:
     servers: tuple
     goals: dict
     unit: str = "requests"
+    seconds: float = 0.5  # of each turn
 
 
 SCENARIOS = [
@@ -67,18 +70,75 @@ SCENARIOS = [
         ),
         goals={"upstream": 1.6, "uvloop_streams": 1.0, "uvloop_protocol": 0.96},
     ),
-    Scenario(
-        group="servers",
-        name="wsgi_hello",
-        summary="WSGI hello on keep-alive, 50 connections: pywsgi (TCP_NODELAY on the listener), bjoern.",
+]
+
+
+def wsgi(name, application, summary, goals, *client_arguments, seconds=0.5):
+    """Return the scenario in which all WSGI servers run *application*.
+
+    ``goals["others"]`` is for those that are not named. Some servers leave a part of the connections without an answer
+    for as long as others keep them busy: that is in the result as ``starved``.
+    """
+    peers = {
+        "bjoern": "bjoern",
+        "gunicorn_gevent": "gunicorn",
+        "gunicorn_gthread": "gunicorn",
+        "waitress": "waitress",
+        "cheroot": "cheroot",
+        "granian": "granian",
+    }
+    return Scenario(
+        group="wsgi",
+        name=name,
+        summary=summary,
         client="http_client",
-        client_arguments=("-c", "50", "-e", "Hello, World!\n"),
+        client_arguments=(*client_arguments, "-f"),
         servers=(
-            Server("ours", "ours", "wsgi_gevent.py"),
-            Server("upstream", "upstream", "wsgi_gevent.py"),
-            Server("bjoern", "upstream", "wsgi_bjoern.py", (), "bjoern"),
+            Server("ours", "ours", "wsgi_gevent.py", (application,)),
+            Server("upstream", "upstream", "wsgi_gevent.py", (application,)),
+            *(Server(peer, "upstream", "wsgi_peer.py", (peer, application), needs) for peer, needs in peers.items()),
         ),
-        goals={"upstream": 4.0},
+        goals={peer: goals.get(peer, goals["others"]) for peer in ("upstream", *peers)},
+        seconds=seconds,
+    )
+
+
+SCENARIOS += [
+    wsgi(
+        "wsgi_hello",
+        "hello",
+        "WSGI hello on keep-alive, 50 connections: pywsgi (TCP_NODELAY on the listener) and other servers.",
+        {"upstream": 6, "bjoern": 0.75, "others": 1},
+        *("-c", "50", "-e", "Hello, World!\n"),
+    ),
+    wsgi(
+        "wsgi_echo",
+        "echo",
+        "WSGI POST of 10 KB that comes back, 50 connections.",
+        {"bjoern": None, "others": 1},
+        *("-c", "50", "-b", "10000"),
+    ),
+    wsgi(
+        "wsgi_download",
+        "download",
+        "WSGI response of 1 MiB, 50 connections.",
+        {"bjoern": None, "others": 1},
+        *("-c", "50", "-s", "1048576"),
+    ),
+    wsgi(
+        "wsgi_headers",
+        "headers",
+        "WSGI request with 99 headers, the most that upstream takes (the application looks at one of them), 50 connections.",
+        {"bjoern": None, "others": 1},
+        *("-c", "50", "-n", "96", "-e", "Hello, World!\n"),
+    ),
+    wsgi(
+        "wsgi_5000",
+        "hello",
+        "WSGI hello on keep-alive, 5,000 connections, each with a request under way.",
+        {"bjoern": None, "others": 1},
+        *("-c", "5000", "-e", "Hello, World!\n"),
+        seconds=4,
     ),
 ]
 
@@ -94,6 +154,37 @@ def available(scenario, sides, against):
             continue
         chosen.append(server)
     return chosen, notes
+
+
+def processes(pid):
+    """Return the process *pid* and all its descendants."""
+    found = [pid]
+    for each in found:
+        for path in Path(f"/proc/{each}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found.extend(int(child) for child in path.read_text(encoding="ascii").split())
+    return found
+
+
+def processor_seconds(pid):
+    """Return the processor time that the process *pid* and its descendants have used so far, or None where that is not told."""
+    total = 0
+    for each in processes(pid):
+        for path in Path(f"/proc/{each}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError, IndexError):
+                total += int(path.read_text(encoding="ascii").split()[0])
+    return total / 1e9 if total else None
+
+
+def resident_bytes(pid):
+    """Return what the process *pid* and its descendants have resident, or None where that is not told."""
+    total = 0
+    for each in processes(pid):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{each}/smaps_rollup").read_text(encoding="ascii").splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) * 1024
+    return total or None
 
 
 def client_program(name):
@@ -135,7 +226,9 @@ class Running:
         return self
 
     def __exit__(self, *exc_info):
-        self.process.kill()
+        for pid in reversed(processes(self.process.pid)):  # a master would start another worker; but it is killed as well
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
         self.process.stdout.close()
         self._errors.close()
@@ -155,17 +248,15 @@ class Running:
         return self._errors.read().decode(errors="replace").strip()[-2000:]
 
     def cpu_seconds(self):
-        """Return the processor time the server's main thread has used so far, or None where that is not told."""
-        try:
-            return int(Path(f"/proc/{self.process.pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
-        except (OSError, IndexError):
-            return None
+        """Return the processor time the server has used so far, all threads and processes, or None where that is not told."""
+        return processor_seconds(self.process.pid)
 
 
 def load(scenario, running, cpu, seconds):
     """Run the scenario's client on processor *cpu* against the server *running*; return what it found.
 
-    Adds ``cpu_us``, the server's processor time per request in microseconds. Raises RuntimeError where the client found
+    Adds ``cpu_us``, the server's processor time per request in microseconds, and ``memory``, what it has resident
+    afterwards in bytes (of all its processes, pages that several share counted once). Raises RuntimeError where the client found
     an answer wrong or missing.
     """
     command = [client_program(scenario.client), "-p", str(running.port), *scenario.client_arguments]
@@ -185,6 +276,9 @@ def load(scenario, running, cpu, seconds):
     found = json.loads(output)
     if before is not None and after is not None:
         found["cpu_us"] = round((after - before) / found["requests_in_all"] * 1e6, 2)
+    memory = resident_bytes(running.process.pid)
+    if memory:
+        found["memory"] = memory
     return found
 
 
@@ -193,20 +287,24 @@ def summed_up(turns):
 
     ``value`` is the requests per second in the fast tenth of the windows of its best turn: what it does while nobody else
     has its processor or the client's. ``rate`` and the latencies are the averages and percentiles of the turn with the
-    best average. ``cpu_us`` is the least of all turns, and hardly suffers from other programs.
+    best average. ``cpu_us`` is the least of all turns, and hardly suffers from other programs; ``memory`` is the most.
     """
     best = max(turns, key=lambda turn: turn["rate"])
     result = {**best, "turns": [turn["fast_rate"] for turn in turns]}
     result["value"] = max(result["turns"])
     if "cpu_us" in best:
         result["cpu_us"] = min(turn["cpu_us"] for turn in turns)
+    if "memory" in best:
+        result["memory"] = max(turn["memory"] for turn in turns)
     return result
 
 
 def play_round(scenario, servers, sides, cpus, quick):
     """Measure *servers* in turn; return ({name: result}, [error, ...])."""
     server_cpu, client_cpu = cpus
-    turns, seconds = (3, 0.3) if quick else (6, 0.5)
+    turns, seconds = (3, 0.6 * scenario.seconds) if quick else (6, scenario.seconds)
+    if scenario.seconds > 2:
+        turns //= 3
     taken = {server.name: [] for server in servers}
     errors = []
     with contextlib.ExitStack() as stack:

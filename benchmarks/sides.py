@@ -141,10 +141,13 @@ def upstream(python, given=None):
 
     def install(interpreter):
         pip_install(interpreter, "-r", required)
-        try:
-            pip_install(interpreter, "-r", optional)
-        except SetupError as error:
-            print(f"going on without {optional.name}: {error}", file=sys.stderr)
+        for line in optional.read_text(encoding="utf-8").splitlines():
+            if not line.strip() or line.startswith("#"):
+                continue
+            try:
+                pip_install(interpreter, line)
+            except SetupError as error:
+                print(f"going on without {line}: {error}", file=sys.stderr)
 
     stamp = hashlib.sha256(required.read_bytes() + optional.read_bytes()).hexdigest()
     with locked(tag):

@@ -23,6 +23,9 @@ from importlib import metadata
 
 MODULES = ("core", "event", "local", "lock", "pool", "pywsgi", "queue", "select", "server", "socket", "threadpool", "timeout")
 
+DISTRIBUTIONS = ("gevent", "gevent-core", "gevent-ares", "gevent-subprocess", "gevent-wsgi", "greenlet", "uvloop")
+DISTRIBUTIONS += ("bjoern", "gunicorn", "waitress", "cheroot", "granian")
+
 
 class Clock:
     """Adds up the seconds spent inside ``with clock:``.
@@ -122,7 +125,7 @@ def describe():
         except ImportError as error:
             failed[f"gevent.{module}"] = str(error)
     versions = {}
-    for distribution in ("gevent", "gevent-core", "gevent-ares", "gevent-subprocess", "gevent-wsgi", "greenlet", "uvloop", "bjoern"):
+    for distribution in DISTRIBUTIONS:
         try:
             versions[distribution] = metadata.version(distribution)
         except metadata.PackageNotFoundError:

@@ -1,15 +1,18 @@
 /* Load for an HTTP server on keep-alive: the status, the length and the body of every response are compared.
  *
- *     http_client -p PORT -e EXPECTED_BODY [-h HOST] [-u PATH] [-c CONNECTIONS] [-t SECONDS] [-w WARM_UP_SECONDS]
+ *     http_client -p PORT (-e BODY | -s SIZE | -b SIZE) [-n HEADERS]
+ *                 [-h HOST] [-u PATH] [-c CONNECTIONS] [-t SECONDS] [-w WARM_UP_SECONDS] [-f]
  *
- * Responses must carry Content-Length; that is what a hello-world application sends.
+ * The response's body is to be BODY, or SIZE octets counting from 0 to 255 again and again; with -b these are sent, too, by POST.
+ * -n adds so many headers to each request. Responses must carry Content-Length. -f: connections that
+ * had no answer at all are counted, and are no failure.
  */
 
 #include "load.h"
 #include <strings.h>
 
 static const char *path = "/", *expected = "";
-static char request[2048];
+static char *request;
 static size_t request_size, expected_size;
 
 static void prepare(struct connection *c)
@@ -43,37 +46,67 @@ static enum consumed consume(struct connection *c)
     return memcmp(c->in + head_size, expected, expected_size) == 0 ? COMPLETE : WRONG;
 }
 
+static char *counting(size_t size)
+{
+    char *octets = malloc(size + 1);
+    if (!octets)
+        die("malloc");
+    for (size_t i = 0; i < size; i++)
+        octets[i] = (char)i;
+    return octets;
+}
+
+/* What a command line client or a proxy typically sends; a browser sends more. */
+static void make_request(const struct load *load, int headers, size_t body_size)
+{
+    size_t room = strlen(path) + 256 + (size_t)headers * 64 + body_size;
+    char *at = request = malloc(room);
+    if (!request)
+        die("malloc");
+    at += sprintf(at, "%s %s HTTP/1.1\r\nHost: %s:%d\r\nUser-Agent: gevent-benchmark\r\nAccept: */*\r\n",
+                  body_size ? "POST" : "GET", path, load->host, load->port);
+    for (int i = 0; i < headers; i++)
+        at += sprintf(at, "X-Number-%d: the value of header %d\r\n", i, i);
+    if (body_size)
+        at += sprintf(at, "Content-Type: application/octet-stream\r\nContent-Length: %zu\r\n", body_size);
+    at += sprintf(at, "\r\n");
+    if (body_size)
+        memcpy(at, expected, body_size);
+    request_size = (size_t)(at - request) + body_size;
+}
+
 int main(int argc, char **argv)
 {
     struct load load = {.host = "127.0.0.1", .connections = 50, .seconds = 3, .warm_up = 0.5,
                         .in_capacity = 65536, .prepare = prepare, .consume = consume};
-    int option;
-    while ((option = getopt(argc, argv, "h:p:c:u:e:t:w:")) != -1) {
+    size_t size = 0, body_size = 0;
+    int option, headers = 0;
+    while ((option = getopt(argc, argv, "h:p:c:u:e:t:w:s:b:n:f")) != -1) {
         switch (option) {
         case 'h': load.host = optarg; break;
         case 'p': load.port = (int)number(optarg, "the port"); break;
         case 'c': load.connections = (int)number(optarg, "the number of connections"); break;
         case 'u': path = optarg; break;
         case 'e': expected = optarg; break;
+        case 's': size = (size_t)number(optarg, "the size"); break;
+        case 'b': size = body_size = (size_t)number(optarg, "the size of the body"); break;
+        case 'n': headers = (int)number(optarg, "the number of headers"); break;
+        case 'f': load.may_starve = 1; break;
         case 't': load.seconds = number(optarg, "the duration"); break;
         case 'w': load.warm_up = number(optarg, "the warm-up"); break;
         default: return 2;
         }
     }
     if (!load.port || !load.connections || load.seconds <= 0) {
-        fprintf(stderr, "usage: %s -p PORT -e BODY [-h HOST] [-u PATH] [-c CONNECTIONS] [-t SECONDS] [-w SECONDS]\n", argv[0]);
+        fprintf(stderr, "usage: %s -p PORT (-e BODY | -s SIZE | -b SIZE) [-n HEADERS] [-h HOST] [-u PATH] [-c CONNECTIONS]"
+                " [-t SECONDS] [-w SECONDS] [-f]\n", argv[0]);
         return 2;
     }
-    expected_size = strlen(expected);
-    /* What a command line client or a proxy typically sends; a browser sends more. */
-    int written = snprintf(request, sizeof request,
-                           "GET %s HTTP/1.1\r\nHost: %s:%d\r\nUser-Agent: gevent-benchmark\r\nAccept: */*\r\n\r\n",
-                           path, load.host, load.port);
-    if (written < 0 || (size_t)written >= sizeof request) {
-        fprintf(stderr, "the path is too long\n");
-        return 2;
-    }
-    request_size = (size_t)written;
+    if (size)
+        expected = counting(size);
+    expected_size = size ? size : strlen(expected);
+    load.in_capacity += expected_size;
+    make_request(&load, headers, body_size);
     run_load(&load);
     return 0;
 }

@@ -307,6 +307,47 @@ def test_http_client_refuses_a_wrong_response(clients, given):
 
 
 @pytest.mark.slow
+def test_http_client_posts_and_counts_octets(clients):
+    requests = []
+
+    def answer(piece):
+        requests.append(piece)
+        return hello(piece, bytes(range(256)) + b"\0\1", 258)
+
+    child = run_client(clients, "http_client", answer, "-b", "258", "-n", "3")
+    assert child.returncode == 0, child.stderr
+    head, _, body = requests[0].partition(b"\r\n\r\n")
+    assert body == bytes(range(256)) + b"\0\1"
+    assert head.startswith(b"POST / HTTP/1.1\r\n")
+    assert b"\r\nX-Number-2: the value of header 2\r\n" in head
+    assert head.endswith(b"\r\nContent-Length: 258")
+
+
+def serve_the_first_connection_only(listener):
+    connection, _address = listener.accept()
+    with connection:
+        while connection.recv(65536):
+            connection.sendall(hello(b""))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("allowed", [False, True])
+def test_client_counts_connections_without_an_answer(clients, allowed):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve_the_first_connection_only, args=(listener,))
+        thread.start()
+        port = str(listener.getsockname()[1])
+        command = [str(clients / "http_client"), "-p", port, "-c", "2", "-t", "0.2", "-w", "0", "-e", "Hello"]
+        child = subprocess.run([*command, *(["-f"] if allowed else [])], capture_output=True, text=True, check=False)
+        thread.join(30)
+    if allowed:
+        assert json.loads(child.stdout)["starved"] == 1
+    else:
+        assert (child.returncode, child.stdout) == (1, "")
+        assert "of 2 connections 1 had no answer" in child.stderr
+
+
+@pytest.mark.slow
 def test_client_notices_that_the_server_closes(clients):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -319,3 +360,15 @@ def test_client_notices_that_the_server_closes(clients):
         _output, errors = client.communicate(timeout=30)
     assert client.returncode == 1
     assert "the server closed a connection after 1 requests" in errors
+
+
+def test_processes_memory_and_processor_time_of_a_tree(tool):
+    scenarios = tool("scenarios")
+    code = "import subprocess, sys; sum(range(10**6)); subprocess.run([sys.executable, '-c', 'print(flush=True); input()'])"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        parent.stdout.readline()
+        tree = scenarios.processes(parent.pid)
+        assert len(tree) == 2
+        assert scenarios.resident_bytes(parent.pid) > scenarios.resident_bytes(tree[1]) > 1_000_000
+        assert scenarios.processor_seconds(parent.pid) > scenarios.processor_seconds(tree[1]) > 0.001
+        parent.communicate(b"\n")
