@@ -2,9 +2,9 @@
 
 How it works: SCENARIOS says which servers take part. play_round() starts them all on one processor, where they wait, and
 lets the client, on another processor, load one after the other for a fraction of a second, several times over; meanwhile
-the processor time each server uses is read from /proc, and afterwards its memory. The best turn of each counts. The client checks every answer;
-where it exits with an error, there is no result. Servers and client run favoured where that is allowed: a server kept from
-its processor cannot be told from a slow one by its client.
+the processor time each server uses is read from /proc, and afterwards its memory. The best turn of each counts. The client
+checks every answer; where it exits with an error, there is no result. Servers and client run favoured where that is allowed:
+a server kept from its processor cannot be told from a slow one by its client.
 """
 
 import contextlib
