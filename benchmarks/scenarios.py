@@ -242,10 +242,14 @@ class Running:
             raise RuntimeError(f"the server {self.name} did not start: {self.errors()}")
         return int(line)
 
-    def errors(self):
-        """Return the end of what the server wrote to its standard error."""
+    def all_errors(self):
+        """Return what the server wrote to its standard error."""
         self._errors.seek(0)
-        return self._errors.read().decode(errors="replace").strip()[-2000:]
+        return self._errors.read().decode(errors="replace").strip()
+
+    def errors(self):
+        """Return the end of that."""
+        return self.all_errors()[-2000:]
 
     def cpu_seconds(self):
         """Return the processor time the server has used so far, all threads and processes, or None where that is not told."""

@@ -1,5 +1,12 @@
 """The WSGI applications that servers are measured with: each server runs one of them, by its name."""
 
+import os
+
+try:
+    import gevent
+except ImportError:  # for servers that do without
+    gevent = None
+
 HELLO = b"Hello, World!\n"
 MEBIBYTE = bytes(range(256)) * 4096
 
@@ -29,3 +36,12 @@ def headers(environ, start_response):
         start_response("400 Bad Request", [("Content-Length", "0")])
         return []
     return hello(environ, start_response)
+
+
+def ledger(environ, start_response):
+    """Write the number of each request to standard error, then take 20 ms to answer with it."""
+    number = environ["QUERY_STRING"].encode()
+    os.write(2, number + b"\n")
+    gevent.sleep(0.02)
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(number)))])
+    return [number]
