@@ -2,7 +2,7 @@
 
 It makes `.venv`, installs the build tools there, and installs every package of `packages/` in place (editable): core first,
 compiling what has changed. A second run finds nothing to do and takes about a second. Standard library only, so that it runs
-on a machine with nothing but CPython 3.9 or newer, a C compiler, git, and apt or an installed libev.
+on a machine with nothing but CPython or PyPy 3.9 or newer, a C compiler, git, and apt or an installed libev.
 
 `ci/demo.py` and `ci/test.py` call `prepare()`. `python3 ci/bootstrap.py` does the same and stops.
 """
@@ -48,10 +48,8 @@ def run(*command):
 
 
 def check_python():
-    if sys.implementation.name != "cpython":
-        stop(
-            f"gevent-core builds for CPython so far; this is {platform.python_implementation()}. Run this with python3.9 or newer."
-        )
+    if sys.implementation.name not in ("cpython", "pypy"):
+        stop(f"gevent-core builds for CPython and PyPy; this is {platform.python_implementation()} ({sys.executable}).")
     if sys.version_info < OLDEST:
         stop(f"gevent needs Python 3.9 or newer; this is {platform.python_version()} ({sys.executable}).")
 
@@ -106,11 +104,12 @@ def has_cares():
 def missing():
     """``[(what is missing, Debian package)]``."""
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    debian = "pypy3" if sys.implementation.name == "pypy" else f"python{version}"
     lacking = []
     if not all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")):
-        lacking.append(("Python's venv module", f"python{version}-venv"))
+        lacking.append(("Python's venv module", f"{debian}-venv"))
     if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
-        lacking.append((f"the header Python.h of Python {version}", f"python{version}-dev"))
+        lacking.append((f"the header Python.h of {platform.python_implementation()} {version}", f"{debian}-dev"))
     if not compiles("int main(void) { return 0; }\n"):
         lacking.append(("a C compiler that links programs", "gcc libc6-dev"))
     if not has_libev():

@@ -1,11 +1,13 @@
 """Builds what of gevent-core is compiled: the loop over libev, and the modules on the hot path.
 
 Every compiled module is either a ``.pyx`` or a plain ``.py`` with a ``.pxd`` of the same name beside it, so the list of them is
-the list of those files: nothing is named twice. PyPy compiles none of them; its JIT runs the ``.py`` files.
+the list of those files: nothing is named twice. PyPy compiles none of them; its JIT runs the ``.py`` files. Beside them there is
+the C half of the loop through cffi, on either interpreter.
 """
 
 import os
 import platform
+import runpy
 import shlex
 import subprocess
 
@@ -33,7 +35,19 @@ def compiled_modules():
                 yield os.path.relpath(os.path.join(folder, stem), "src").replace(os.sep, "."), path
 
 
-def extensions():
+COMPILE_ARGS = ["-g0", "-O2", "-fno-strict-aliasing", "-Wno-unused-function"]
+
+
+def cffi_extension():
+    """The C half of the loop through cffi. Not by setuptools' ``cffi_modules``: PyPy's own cffi does not come with that."""
+    build = runpy.run_path(f"{SOURCES}/_libev/cffi_build.py")
+    ffi = build["make"]([*COMPILE_ARGS, *pkg_config("--cflags")], pkg_config("--libs") or ["-lev"])
+    extension = ffi.distutils_extension("build/cffi", verbose=False)
+    extension.depends = [f"{SOURCES}/_libev/{each}" for each in ("cffi_build.py", "gather.h", "shim.h")]
+    return extension
+
+
+def cython_extensions():
     import greenlet
     from Cython.Build import cythonize
 
@@ -42,10 +56,7 @@ def extensions():
         "depends": [f"{SOURCES}/_greenlet_api.pxd"],
         "define_macros": [("CYTHON_CLINE_IN_TRACEBACK", "0"), ("NDEBUG", None)],
         # greenlet.h as a header of the system: a compiler's warnings about it are not for us.
-        "extra_compile_args": [
-            *("-g0", "-O2", "-fno-strict-aliasing", "-Wno-unused-function"),
-            *("-isystem", os.path.dirname(greenlet.__file__)),
-        ],
+        "extra_compile_args": [*COMPILE_ARGS, "-isystem", os.path.dirname(greenlet.__file__)],
     }
     modules = []
     for name, path in compiled_modules():
@@ -70,4 +81,4 @@ def extensions():
     )
 
 
-setup(ext_modules=[] if platform.python_implementation() == "PyPy" else extensions())
+setup(ext_modules=[cffi_extension(), *([] if platform.python_implementation() == "PyPy" else cython_extensions())])

@@ -9,25 +9,35 @@ from __future__ import annotations
 
 import importlib.machinery
 import re
+import sys
 from pathlib import Path
 
 _CIMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+cimport\s+(.+)|cimport\s+(.+))", re.MULTILINE)
 _HEADER = re.compile(r'^\s*(?:cdef\s+extern\s+from|#\s*include)\s+"([^"]+)"', re.MULTILINE)
 
+#: The file that says what goes into the module ``_shim`` of its folder.
+CFFI_BUILD = "cffi_build.py"
+
 
 def compiled_sources(src: Path) -> list[Path]:
     """The files under the folder *src* that a build turns into extension modules.
 
-    That is each ``.pyx``, and each ``.py`` that has a ``.pxd``, and no ``.pyx``, of the same name beside it.
+    That is each ``.pyx``, and each ``.py`` that has a ``.pxd``, and no ``.pyx``, of the same name beside it; on PyPy none of these. And
+    each ``cffi_build.py``, from which a module ``_shim`` beside it is made.
     """
+    builders = sorted(src.rglob(CFFI_BUILD))
+    if sys.implementation.name == "pypy":
+        return builders
     pairs = (path.with_suffix(".py") for path in src.rglob("*.pxd") if not path.with_suffix(".pyx").exists())
-    return sorted([*src.rglob("*.pyx"), *(path for path in pairs if path.exists())])
+    return sorted([*builders, *src.rglob("*.pyx"), *(path for path in pairs if path.exists())])
 
 
 def dependencies(source: Path, src: Path) -> set[Path]:
     """Every file that the extension module of *source* is made from: itself, ``.pxd`` files cimported from *src*, headers."""
     seen: set[Path] = set()
     queue = [source, source.with_suffix(".pxd")]
+    if source.name == CFFI_BUILD:
+        queue += source.parent.glob("*.h")
     while queue:
         path = queue.pop()
         if path in seen or not path.exists():
@@ -47,7 +57,8 @@ def dependencies(source: Path, src: Path) -> set[Path]:
 
 def extension_files(source: Path) -> list[Path]:
     """The compiled files of *source* that the running interpreter could import, first choice first."""
-    candidates = (source.with_name(source.stem + suffix) for suffix in importlib.machinery.EXTENSION_SUFFIXES)
+    stem = "_shim" if source.name == CFFI_BUILD else source.stem
+    candidates = (source.with_name(stem + suffix) for suffix in importlib.machinery.EXTENSION_SUFFIXES)
     return [path for path in candidates if path.exists()]
 
 

@@ -11,7 +11,7 @@ import os
 import pytest
 
 from gevent_testkit import leaks
-from gevent_testkit.freshness import stale_modules
+from gevent_testkit.freshness import CFFI_BUILD, stale_modules
 
 #: Seconds a test may take, its fixtures included.
 TIME_LIMIT = 30.0
@@ -43,13 +43,13 @@ def pytest_unconfigure(config):
 
 def pytest_sessionstart(session):
     root = session.config.rootpath
-    # Then a .py is run as it stands, whatever has been compiled from it; a .pyx has nothing else.
-    pure = os.environ.get("GEVENT_PURE_PYTHON") or os.environ.get("PURE_PYTHON")
+    # Then a .py is run as it stands, whatever has been compiled from it; the loops have nothing else.
+    pure = os.environ.get("GEVENT_PURE_PYTHON") or os.environ.get("PURE_PYTHON") or "cffi" in os.environ.get("GEVENT_LOOP", "")
     lines = [
         f"  {source.relative_to(root)} ({newer.name} has changed since it was compiled)"
         for src in sorted(root.glob("packages/*/src"))
         for source, newer in stale_modules(src)
-        if source.suffix == ".pyx" or not pure
+        if source.suffix == ".pyx" or source.name == CFFI_BUILD or not pure
     ]
     if lines:
         advice = 'Run "nox -s build" or "python3 ci/bootstrap.py".'

@@ -26,8 +26,11 @@ for _entry in filter(None, sys.path):  # "" (the current directory) is skipped o
     if _part not in __path__ and os.path.isdir(_part) and not os.path.exists(os.path.join(_part, "__init__.py")):
         __path__.append(_part)
 
-if os.environ.get("GEVENT_PURE_PYTHON", os.environ.get("PURE_PYTHON", "0")) not in ("", "0"):
-    # The finder below knows no compiled modules, so that the .py beside each is run. Loop and backend stay what they are.
+from gevent._config import config, import_path, loop_backend
+
+if loop_backend() != "cext" or os.environ.get("GEVENT_PURE_PYTHON", os.environ.get("PURE_PYTHON", "0")) not in ("", "0"):
+    # The finder below knows no compiled modules, so that the .py beside each is run: the compiled ones speak C with the compiled
+    # loop, and with no other. It is for this folder; what is below it, the loop above all, stays what it is.
     from importlib.machinery import SOURCE_SUFFIXES, FileFinder, SourceFileLoader
 
     for _part in __path__:
@@ -63,7 +66,6 @@ sys.meta_path.append(_Adviser)
 
 from greenlet import GreenletExit, getcurrent
 
-from gevent._config import config, import_path
 from gevent.core import getswitchinterval, setswitchinterval
 from gevent.greenlet import Greenlet, joinall, killall
 from gevent.hub import get_hub, idle, iwait, kill, reinit, signal, sleep, spawn_raw, wait

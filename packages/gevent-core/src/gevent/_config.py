@@ -354,5 +354,21 @@ config = Config(
     ]
 )
 
+
+def loop_backend():
+    """Which backend of the loop this process uses: ``"cext"`` or ``"cffi"``. The first to ask settles it.
+
+    It is what ``GEVENT_LOOP`` names first, or ``GEVENT_CORE_CFFI_ONLY``, as in gevent 1.1, and else the one made for the interpreter.
+    """
+    wanted = config.settings["loop"].value_or_default()
+    if os.environ.get("GEVENT_CORE_CFFI_ONLY"):
+        return "cffi"
+    for each in (wanted,) if isinstance(wanted, str) else wanted:
+        for name in ("cext", "cffi"):
+            if isinstance(each, str) and each in (f"libev-{name}", f"gevent._libev.{name}.loop"):
+                return name
+    return "cffi" if sys.implementation.name == "pypy" else "cext"
+
+
 if __name__ == "__main__":
     config.print_help()

@@ -8,27 +8,16 @@ This is the low level that the hub is built on. Most programs never need it; tho
     ...     timer.loop.run()
     fired
 
-Which backend is used is decided here and nowhere else: ``libev-cext`` (compiled) on CPython, ``libev-cffi`` on PyPy, or what
-``GEVENT_LOOP`` (``GEVENT_CORE_CFFI_ONLY``, as in gevent 1.1) asks for. A backend that is asked for and missing is an error.
+There are two backends, ``libev-cext`` (compiled) for CPython and ``libev-cffi`` for PyPy. ``GEVENT_LOOP`` may ask for either; one
+that is asked for and missing is an error.
 """
 
 import importlib
-import os
-import sys
 
-from gevent._config import config
+from gevent._config import config, loop_backend
 
 
-def _backend_module():
-    wanted = config.settings["loop"].value_or_default()
-    if os.environ.get("GEVENT_CORE_CFFI_ONLY") or "libev-cffi" in wanted:
-        return "gevent._libev.cffi"
-    if "libev-cext" in wanted or sys.implementation.name != "pypy":
-        return "gevent._libev.cext"
-    return "gevent._libev.cffi"
-
-
-_backend = importlib.import_module(_backend_module())
+_backend = importlib.import_module(f"gevent._libev.{loop_backend()}")
 
 __all__ = [
     "get_version",
