@@ -653,6 +653,11 @@ class SSLSocket(socket):  # type: ignore[no-redef]
             if failure.args[0] == SSL_ERROR_EOF and self.suppress_ragged_eofs:
                 return b"" if buffer is None else 0
             raise
+        except BrokenPipeError:
+            # OpenSSL 3.6 answers an end without TLS being ended with an alert, which nobody is there to receive.
+            if self.suppress_ragged_eofs:
+                return b"" if buffer is None else 0
+            raise SSLEOFError(SSL_ERROR_EOF, "EOF occurred in violation of protocol") from None
 
     def recv(self, buflen=1024, flags=0):
         """As :meth:`read`; without TLS as that of a plain socket. ValueError for *flags*."""
