@@ -56,6 +56,19 @@ def tests(session):
     session.run("python", "-m", "pytest", *session.posargs)
 
 
+@nox.session(venv_backend="none")
+def interpreters(session):
+    """The tests on every interpreter that can be had, 3.14, 3.15 and PyPy included; see ci/interpreters.py for arguments after --."""
+    session.run(sys.executable, "ci/interpreters.py", "test", *session.posargs)
+
+
+@nox.session(python=["3.11", "3.13"])
+def stdlib(session):
+    """The standard library's own tests against gevent's classes, those included that take minutes."""
+    install_packages(session)
+    session.run("python", "-m", "pytest", "-m", "stdlib or not stdlib", "packages/gevent-core/tests/test_stdlib.py", *session.posargs)
+
+
 @nox.session
 def lint(session):
     """Style, spelling, layers, versions."""

@@ -24,6 +24,11 @@ DIFFERENCES = {
         "TestExceptions.test_setblocking_invalidfd": "as testSetBlocking: no system call is made that could fail",
         "NetworkConnectionNoServer.test_create_connection_timeout": "it puts a class of its own in place of the module's socket",
     },
+    "test_thread": {
+        "ThreadRunningTests.test__count": "_count() is of native threads; the runner answers for it",
+        "ThreadRunningTests.test*stack_size": "a stack size is only ever made larger: other greenlets may rely on what there is",
+        "ThreadRunningTests.test_unraisable_exception": "what ends a greenlet goes to its hub's handle_error(), not to sys.unraisablehook",
+    },
     "lock_tests": {
         "*.test_repr": _NAMED_OTHERWISE,
         "EventTests.test_at_fork_reinit": "it looks at the private _cond; our Event has a wait queue",

@@ -56,6 +56,7 @@ def test_file(file):
 @pytest.mark.stdlib
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("file", LONG)
-def test_long_file(file):
-    """Minutes each: run by ``nox -s stdlib``."""
+def test_long_file(file, request):
+    if "stdlib" not in request.config.option.markexpr:
+        pytest.skip("takes minutes: run by nox -s stdlib")
     check(file, 880)
