@@ -66,7 +66,9 @@ def interpreters(session):
 def stdlib(session):
     """The standard library's own tests against gevent's classes, those included that take minutes."""
     install_packages(session)
-    session.run("python", "-m", "pytest", "-m", "stdlib or not stdlib", "packages/gevent-core/tests/test_stdlib.py", *session.posargs)
+    session.run(
+        "python", "-m", "pytest", "-m", "stdlib or not stdlib", "packages/gevent-core/tests/test_stdlib.py", *session.posargs
+    )
 
 
 @nox.session
@@ -94,7 +96,9 @@ def types(session):
     """mypy over the packages and the test kit, and the stubs of compiled modules against the modules."""
     install_packages(session)
     session.install("mypy")
-    session.run("mypy", *(str(package / "src" / "gevent") for package in PACKAGES), "testkit/src/gevent_testkit")
+    # With a program of a user's: what it annotates has to hold.
+    program = "packages/gevent-core/tests/typed/program.py"
+    session.run("mypy", *(str(package / "src" / "gevent") for package in PACKAGES), "testkit/src/gevent_testkit", program)
     stubs = [stub.relative_to(package / "src") for package in PACKAGES for stub in sorted((package / "src").rglob("*.pyi"))]
     for stub in stubs:
         session.run("stubtest", "--mypy-config-file", "pyproject.toml", ".".join(stub.with_suffix("").parts))

@@ -416,7 +416,9 @@ def main(arguments):
     options.add_argument("--jobs", type=int, default=1, help="interpreters at a time")
     options.add_argument("--minutes", type=float, help="start none and cut short the last after so many minutes")
     options.add_argument(
-        "--where-possible", action="store_true", help="succeed though an interpreter cannot be had or time runs out; the table tells"
+        "--where-possible",
+        action="store_true",
+        help="succeed though an interpreter cannot be had or time runs out; the table tells",
     )
     given = parser.parse_args(arguments)
     try:

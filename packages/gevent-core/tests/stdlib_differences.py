@@ -39,5 +39,7 @@ DIFFERENCES = {
 LEFT_OUT = {
     "test_thread": {"TestForkInThread.test_forkinthread": "os.read() waits; gevent.os is in gevent-subprocess"},
     "test_socket": {"ThreadedVSOCKSocketStreamTest.*": "connects to the hypervisor, by a system call that waits"},
-    "lock_tests": {"*SemaphoreTests.test_multirelease": "release() takes no count, as in gevent 1.1; the test then waits half a minute"},
+    "lock_tests": {
+        "*SemaphoreTests.test_multirelease": "release() takes no count, as in gevent 1.1; the test then waits half a minute"
+    },
 }

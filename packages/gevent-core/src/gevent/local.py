@@ -35,7 +35,7 @@ __all__ = ["local"]
 _COMPILED = not __file__.endswith((".py", ".pyc"))
 _GENERIC_IN_C = False
 if _COMPILED:
-    _GENERIC_IN_C = c_has_generic  # noqa: F821
+    _GENERIC_IN_C = c_has_generic  # type: ignore[name-defined]  # noqa: F821
 
 _numbers = count(1)
 

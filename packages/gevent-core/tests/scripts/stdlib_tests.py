@@ -113,7 +113,9 @@ def short(test):
     """The id without the module; what fails for a whole class or module has its id in brackets, and subtests after them."""
     name = test.id()
     name = name.partition(" (")[2].rstrip(")") if name.startswith("setUp") else name.split(" ")[0]
-    return ".".join(part for part in name.split(".") if part not in ("test", "lock_tests", "__main__", "<locals>") and part != sys.argv[1])
+    return ".".join(
+        part for part in name.split(".") if part not in ("test", "lock_tests", "__main__", "<locals>") and part != sys.argv[1]
+    )
 
 
 def main():
@@ -131,7 +133,9 @@ def main():
         print(json.dumps({"absent": f"{file}: {error}"}))
         return
     # What sets up and tears down a class or a module goes by which test follows which, and that order is kept.
-    chosen = unittest.TestSuite(test for test in each(suite) if not any(fnmatch.fnmatchcase(short(test), each) for each in left_out))
+    chosen = unittest.TestSuite(
+        test for test in each(suite) if not any(fnmatch.fnmatchcase(short(test), each) for each in left_out)
+    )
     runner = unittest.TextTestRunner(stream=sys.stderr, verbosity=2, resultclass=Result)
     result = runner.run(chosen)
     bad = {}

@@ -622,8 +622,8 @@ class loop:
             except BaseException as error:  # a Python signal handler's
                 self._report(None, error)
             while state.failures:
-                error = state.failures.pop(0)
-                self.handle_error(None, type(error), error, None)
+                failure = state.failures.pop(0)
+                self.handle_error(None, type(failure), failure, None)
             state.drain()
             if state.posted:
                 state.take_posted()
