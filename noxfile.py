@@ -62,15 +62,6 @@ def interpreters(session):
     session.run(sys.executable, "ci/interpreters.py", "test", *session.posargs)
 
 
-@nox.session(python=["3.11", "3.13"])
-def stdlib(session):
-    """The standard library's own tests against gevent's classes, those included that take minutes."""
-    install_packages(session)
-    session.run(
-        "python", "-m", "pytest", "-m", "stdlib or not stdlib", "packages/gevent-core/tests/test_stdlib.py", *session.posargs
-    )
-
-
 @nox.session
 def lint(session):
     """Style, spelling, layers, versions."""
@@ -115,9 +106,10 @@ def docs(session):
 
 @nox.session(python=["3.11", "3.13"])
 def stdlib(session):
-    """CPython's own tests of the modules that gevent-subprocess stands in for, all of them."""
+    """CPython's own tests of the modules that gevent stands in for, those included that take minutes."""
     install_packages(session)
-    session.run("python", "-m", "pytest", "packages/gevent-subprocess/tests/test_stdlib.py", env={"GEVENT_STDLIB_TESTS": "whole"})
+    files = sorted(map(str, Path("packages").glob("*/tests/test_stdlib.py")))
+    session.run("python", "-m", "pytest", *files, *session.posargs, env={"GEVENT_STDLIB_TESTS": "whole"})
 
 
 @nox.session

@@ -6,6 +6,7 @@ Each file is a process of its own; see scripts/stdlib_tests.py. An interpreter t
 import fnmatch
 import importlib.util
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -53,10 +54,8 @@ def test_file(file):
 
 
 @pytest.mark.slow
-@pytest.mark.stdlib
+@pytest.mark.skipif(os.environ.get("GEVENT_STDLIB_TESTS") != "whole", reason="takes minutes: nox -s stdlib")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("file", LONG)
-def test_long_file(file, request):
-    if "stdlib" not in request.config.option.markexpr:
-        pytest.skip("takes minutes: run by nox -s stdlib")
+def test_long_file(file):
     check(file, 880)

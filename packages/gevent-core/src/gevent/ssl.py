@@ -43,6 +43,7 @@ from ssl import (
     PROTOCOL_TLS_CLIENT,
     PROTOCOL_TLS_SERVER,
     SSL_ERROR_EOF,
+    SSLEOFError,
     SSLError,
     SSLWantReadError,
     SSLWantWriteError,
