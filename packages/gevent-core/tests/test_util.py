@@ -13,6 +13,8 @@ import greenlet
 import pytest
 from gevent import util
 from gevent.event import Event
+from gevent.lock import Semaphore
+from gevent.queue import Channel, Queue
 from gevent.util import GreenletTree, assert_switches, format_run_info, print_run_info, running_greenlet, wrap_errors
 
 
@@ -54,6 +56,16 @@ def test_run_info_shows_threads_and_greenlets(resting):
     assert re.search(r"in rest\n.* event\.wait\(\)", text)
     assert repr(gevent.get_hub()) in text
     assert os.path.join("gevent", "util.py") not in text  # what asks is not shown
+
+
+def test_run_info_shows_who_waits_for_locks_and_queues():
+    things = [Semaphore(0), Queue(), Channel()]
+    jobs = [gevent.spawn(call) for call in (things[0].acquire, things[1].get, things[2].get)]
+    gevent.sleep(0)
+    text = "\n".join(format_run_info())
+    for each in things:
+        assert f"Waits on: {each!r}" in text
+    gevent.killall(jobs)
 
 
 def test_run_info_without_stacks(resting):

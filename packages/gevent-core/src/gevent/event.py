@@ -233,7 +233,7 @@ class AsyncResult(_Linkable):
             mutex.unlock()
         if park is not None:
             waiters.wake_taken(park)
-        dropped = dropped_too = None
+        del dropped, dropped_too
 
     def get(self, block=True, timeout=None):
         """The value, waiting for it if need be; raises the exception instead if that is what came, with its traceback.

@@ -25,7 +25,6 @@ from weakref import ref
 
 from greenlet import getcurrent
 
-from gevent._switching import get_loop
 from gevent._waiting import WaitQueue
 from gevent.greenlet import Greenlet
 

@@ -2,9 +2,9 @@
 
 import os
 import threading
-import traceback
 
 import gevent
+from forking import status_of_child
 from gevent.event import Event
 from gevent.hub import LoopExit
 from gevent.lock import RLock, Semaphore
@@ -46,18 +46,15 @@ os.register_at_fork(after_in_child=in_child)
 threads = [threading.Thread(target=use) for _ in range(3)]
 for each in threads:
     each.start()
+
+
+def child():
+    pool.kill()
+    assert found == [os.getpid(), True, 3, "LoopExit"], found
+
+
 for _ in range(10):
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            pool.kill()
-            status = 0 if found == [os.getpid(), True, 3, "LoopExit"] else 2
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    status = os.waitpid(pid, 0)[1]
+    status = status_of_child(child)
     assert status == 0, status
 stop.set()
 for each in threads:

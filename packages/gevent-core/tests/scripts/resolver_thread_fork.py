@@ -1,12 +1,11 @@
 """The threaded resolver in a forked child, one look-up running at the time. argument: reinit, plain, or multiprocessing."""
 
-import multiprocessing
 import os
 import sys
 import threading
-import traceback
 
 import gevent
+from forking import status_of_child
 from gevent import resolver_thread
 from gevent.event import Event
 
@@ -45,23 +44,7 @@ def child():
     resolver.close()
 
 
-if how == "multiprocessing":
-    process = multiprocessing.get_context("fork").Process(target=child)
-    process.start()
-    process.join(20)
-    status = process.exitcode
-else:
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            child()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    status = os.waitpid(pid, 0)[1]
+status = status_of_child(child, how)
 assert status == 0, status
 opened.set()
 assert running.get() == ("name", parent)

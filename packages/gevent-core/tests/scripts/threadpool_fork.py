@@ -3,13 +3,12 @@
 reinit: gevent.reinit(); loop: the loop's reinit() alone; plain: nobody; multiprocessing: nobody, in a multiprocessing.Process.
 """
 
-import multiprocessing
 import os
 import sys
 import threading
-import traceback
 
 import gevent
+from forking import status_of_child
 from gevent.threadpool import ThreadPool
 
 how = sys.argv[1]
@@ -43,24 +42,7 @@ def child():
 for pool in pools:
     pool.task_queue.lock.acquire()
 
-if how == "multiprocessing":
-    process = multiprocessing.get_context("fork").Process(target=child)
-    process.start()
-    process.join(20)
-    status = process.exitcode
-else:
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            child()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    status = os.waitpid(pid, 0)[1]
-
+status = status_of_child(child, how)
 assert status == 0, status
 for pool in pools:
     pool.task_queue.lock.release()
