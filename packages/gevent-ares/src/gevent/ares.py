@@ -241,7 +241,8 @@ def _encode(name):
 
 
 def _host_by_name(name):
-    return ares_host_result(AF_INET, gethostbyname_ex(name))
+    # As text where that is the same: PyPy's function takes no bytes.
+    return ares_host_result(AF_INET, gethostbyname_ex(name.decode("ascii") if name.isascii() else name))
 
 
 def _host_by_address(family, packed):
@@ -543,7 +544,7 @@ class channel:
         """Answer with ``ask(*arguments)``, about somebody in the hosts file, so that libc asks nobody. False if it does not know."""
         try:
             answer = result(ask(*arguments))
-        except OSError:
+        except (OSError, UnicodeError):
             return False
         self.loop.run_callback(callback, answer)
         return True

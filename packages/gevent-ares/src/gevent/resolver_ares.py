@@ -208,7 +208,7 @@ class Resolver(AbstractResolver):
     def gethostbyname(self, hostname, family=AF_INET):
         """See :func:`socket.gethostbyname`. With *family* AF_INET6, an IPv6 address."""
         if family == AF_INET and hostname in ("", b"", "<broadcast>", b"<broadcast>"):
-            return _socket.gethostbyname(hostname)
+            return _socket.gethostbyname(hostname if isinstance(hostname, str) else hostname.decode("ascii"))
         return self._by_name("gethostbyname", hostname, family)[2][0]
 
     def gethostbyname_ex(self, hostname, family=AF_INET):
