@@ -113,6 +113,28 @@ def test_handler_may_collect(method):
     assert found.get() == (pid, 6 << 8)
 
 
+@pytest.mark.parametrize("handler", ["function", "default"])
+def test_set_while_a_child_is_watched(method, handler):
+    """FRK-07: neither keeps the other from being called."""
+    read, write = os.pipe()
+    watched, called = AsyncResult(), []
+    pid = gevent.os.fork_and_watch(watched.set, ref=True)
+    if not pid:
+        os.close(write)
+        os.read(read, 1)
+        os._exit(6)
+    gevent.sleep(0.001)
+    before = gevent.signal.signal(signal.SIGCHLD, lambda *args: called.append(1))
+    if handler == "default":
+        assert gevent.signal.signal(signal.SIGCHLD, before) is not before
+    os.close(read)
+    os.close(write)
+    assert watched.get(timeout=20).rstatus == 6 << 8
+    gevent.sleep(0.001)
+    assert len(called) == (handler == "function")
+    assert gevent.os.waitpid(pid, 0) == (pid, 6 << 8)
+
+
 def test_handler_that_fails(capsys):
     def handler(signalnum, frame):
         raise ZeroDivisionError("in the handler")

@@ -22,6 +22,7 @@ import types
 
 from gevent._originals import get_original
 from gevent.greenlet import Greenlet
+from gevent.hub import get_hub_if_exists
 from gevent.hub import signal as _signal_handler
 
 __implements__ = ["signal", "getsignal", "set_wakeup_fd"]
@@ -53,11 +54,25 @@ def signal(signalnum, handler):
     .. versionchanged:: 26.11.0
        It is called for every child, not only those that gevent has forked.
     """
-    if signalnum != _stdlib.SIGCHLD or handler in (_stdlib.SIG_IGN, _stdlib.SIG_DFL):
-        return _told(_signal(signalnum, handler))
-    if not callable(handler):
-        raise TypeError(f"a signal handler must be signal.SIG_IGN, signal.SIG_DFL, or a callable object, not {handler!r}")
-    return _told(_signal(signalnum, handler if isinstance(handler, _InGreenlet) else _InGreenlet(handler)))
+    if signalnum != _stdlib.SIGCHLD:
+        return _signal(signalnum, handler)
+    if handler not in (_stdlib.SIG_IGN, _stdlib.SIG_DFL) and not isinstance(handler, _InGreenlet):
+        if not callable(handler):
+            raise TypeError(f"a signal handler must be signal.SIG_IGN, signal.SIG_DFL, or a callable object, not {handler!r}")
+        handler = _InGreenlet(handler)
+    before = _told(_signal(signalnum, handler))
+    if handler != _stdlib.SIG_IGN:
+        _watch_again()
+    return before
+
+
+def _watch_again():
+    """Where the loop watches children by SIGCHLD, its handler was displaced: a watcher that is started puts it in front again."""
+    hub = get_hub_if_exists()
+    if hub is not None and hub.loop is not None and hub.loop.default:
+        watcher = hub.loop.signal(_stdlib.SIGCHLD, ref=False)
+        watcher.start(int)
+        watcher.stop()
 
 
 def getsignal(signalnum):
