@@ -2597,7 +2597,7 @@ def test_files_go_out_by_sendfile(site, big_file, sendfile_calls, buffering, ver
     files = []
 
     def open_file():
-        file = open(big_file, "rb", buffering=buffering)
+        file = big_file.open("rb", buffering=buffering)
         file.read(10)
         return file
 
@@ -2619,7 +2619,7 @@ def head_of(response):
 
 def test_a_part_of_a_file(site, big_file, sendfile_calls):
     """PEP 3333: the Content-Length ends it, and that is no mistake of the application's."""
-    here = site(file_application(lambda: open(big_file, "rb"), [("Content-Length", "1000")]))
+    here = site(file_application(lambda: big_file.open("rb"), [("Content-Length", "1000")]))
     client = here.client()
     for _ in range(2):
         assert client.ask(GET).body == big_file.read_bytes()[:1000]
@@ -2628,7 +2628,7 @@ def test_a_part_of_a_file(site, big_file, sendfile_calls):
 
 
 def test_a_file_shorter_than_its_length(site, big_file):
-    here = site(file_application(lambda: open(big_file, "rb"), [("Content-Length", "2000000")]))
+    here = site(file_application(lambda: big_file.open("rb"), [("Content-Length", "2000000")]))
     client = here.client()
     client.send(GET + GET)
     assert client.rest().count(b"HTTP/1.1") == 1
@@ -2636,7 +2636,7 @@ def test_a_file_shorter_than_its_length(site, big_file):
 
 
 def test_head_of_a_file(site, big_file, sendfile_calls):
-    client = site(file_application(lambda: open(big_file, "rb"))).client()
+    client = site(file_application(lambda: big_file.open("rb"))).client()
     for _ in range(2):
         assert client.ask(request(method="HEAD"))["content-length"] == "1024000"
     assert sendfile_calls == []
@@ -2644,7 +2644,7 @@ def test_head_of_a_file(site, big_file, sendfile_calls):
 
 def test_empty_file(site, tmp_path):
     (tmp_path / "empty").write_bytes(b"")
-    client = site(file_application(lambda: open(tmp_path / "empty", "rb"))).client()
+    client = site(file_application(lambda: (tmp_path / "empty").open("rb"))).client()
     for _ in range(2):
         assert (client.ask(GET)["content-length"], client.data) == ("0", b"")
 
@@ -2665,9 +2665,9 @@ def test_other_files(site, big_file, kind):
         if kind == "gzip":
             return gzip.open(packed)
         if kind == "writable":
-            return open(big_file, "r+b")
+            return big_file.open("r+b")
         if kind == "temporary":
-            file = tempfile.NamedTemporaryFile()
+            file = tempfile.NamedTemporaryFile()  # noqa: SIM115 (the server closes it)
             file.write(body)
             file.seek(0)
             return file
@@ -2693,14 +2693,14 @@ def test_a_part_of_a_file_that_is_read(site):
 def test_a_client_that_leaves_in_the_middle_of_a_file(site, tmp_path, capsys):
     """The file is closed all the same, and other connections are served meanwhile."""
     path = tmp_path / "sparse"
-    with open(path, "wb") as file:
+    with path.open("wb") as file:
         file.truncate(200_000_000)
     files = []
 
     def application(environ, start_response):
         if environ["PATH_INFO"] == "/hello":
             return hello(environ, start_response)
-        return file_application(lambda: open(path, "rb"), files=files)(environ, start_response)
+        return file_application(lambda: path.open("rb"), files=files)(environ, start_response)
 
     here = site(application)
     client = here.client()
@@ -2761,7 +2761,9 @@ def test_reset_content_has_none(site, capsys):
     assert site(returning([b"hello"], "205 Reset Content")).ask(GET).status == 500
 
 
-@pytest.mark.parametrize("asked", [GET, request(headers=["Upgrade: echo"]), request(version="1.0", headers=["Connection: Upgrade"])])
+@pytest.mark.parametrize(
+    "asked", [GET, request(headers=["Upgrade: echo"]), request(version="1.0", headers=["Connection: Upgrade"])]
+)
 def test_nobody_asked_for_another_protocol(site, capsys, asked):
     """A 101 to a client that expects HTTP would leave it waiting for the real response."""
     response = site(returning([], "101 Switching Protocols", [("Upgrade", "echo")])).ask(asked)
@@ -2791,7 +2793,9 @@ def test_one_request_does_not_end_the_server(site):
     assert "SystemExit: enough" in str(here.errors)
 
 
-@pytest.mark.parametrize("start", ["HEAD / HTTP/2.0", "HEAD / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked", "HEAD / HTTP/1.1"])
+@pytest.mark.parametrize(
+    "start", ["HEAD / HTTP/2.0", "HEAD / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked", "HEAD / HTTP/1.1"]
+)
 def test_refusals_have_no_body(site, start):
     """The request refused may have been HEAD, or have looked like it."""
     raw = site(hello).exchange(start.encode() + b"\r\n\r\n")
@@ -2987,3 +2991,63 @@ def test_a_logger_that_is_off_costs_no_formatting(site, monkeypatch):
     here.server.handler_class = Handler  # who overrides it is asked in any case
     assert here.ask(request("/own")).body == b"hello"
     assert formatted == ["/own"]
+
+
+# ------------------------------------------------------------------------------------------- TLS
+
+
+@pytest.fixture
+def tls():
+    """(the server's context, what makes TLS of a client's connection)"""
+    ssl = pytest.importorskip("gevent.ssl")
+    pem = str(HERE / "localhost.pem")
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(pem)
+
+    def wrap(client):
+        # Not forgiving an end without a goodbye.
+        client.socket = context.wrap_socket(client.socket, server_hostname="localhost", suppress_ragged_eofs=False)
+        return client
+
+    return serving, wrap
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_the_end_of_a_response_over_tls_is_told_from_a_cut(site, tls, version):
+    """TLS has an end of its own; without it, a body up to the end of the connection could be anything."""
+    serving, wrap = tls
+    here = site(returning(lambda: iter([b"hello"])), ssl_context=serving)
+    client = wrap(here.client())
+    assert client.ask(request(version=version, headers=["Connection: close"])).body == b"hello"
+    assert client.rest() == b""
+    client = wrap(here.client())
+    client.send(b"bad\r\n\r\n")
+    assert Response(client).status == 400
+    assert client.rest() == b""
+
+
+def test_files_over_tls(site, tls, big_file, sendfile_calls):
+    serving, wrap = tls
+    client = wrap(site(file_application(lambda: big_file.open("rb")), ssl_context=serving).client())
+    for _ in range(2):
+        assert client.ask(GET).body == big_file.read_bytes()
+    assert sendfile_calls == []
+
+
+def test_a_handshake_has_a_time_limit(site, tls, capsys):
+    serving, _wrap = tls
+    here = site(hello, ssl_context=serving, settings={"header_timeout": 0.05})
+    assert here.client().rest() == b""
+    capsys.readouterr()
+
+
+def test_stop_over_tls(site, tls):
+    serving, wrap = tls
+    here = site(hello, ssl_context=serving)
+    client = wrap(here.client())
+    assert client.ask(GET).body == b"hello"
+    stopping = gevent.spawn(here.server.stop, timeout=5)
+    assert client.rest() == b""
+    stopping.get(timeout=5)

@@ -11,7 +11,7 @@ SCRIPT = pathlib.Path(__file__).parent / "scripts" / "wsgi_load.py"
 
 
 def load(kind, amount):
-    done = subprocess.run([sys.executable, str(SCRIPT), kind, str(amount)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    done = subprocess.run([sys.executable, str(SCRIPT), kind, str(amount)], capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout)
 

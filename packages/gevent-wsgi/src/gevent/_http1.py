@@ -1096,8 +1096,7 @@ _HOP_BY_HOP = frozenset(("keep-alive", "proxy-connection", "te", "trailer"))
 
 #: Lengths of the names that encode_fields looks at: the lower-casing is kept from the rest.
 _LENGTHS = sum(
-    1 << length
-    for length in {len(name) for name in ("content-length", "date", "connection", "transfer-encoding", *_HOP_BY_HOP)}
+    1 << length for length in {len(name) for name in ("content-length", "date", "connection", "transfer-encoding", *_HOP_BY_HOP)}
 )
 
 

@@ -52,6 +52,7 @@ from gevent._http1 import (
 from gevent._http_stream import RECEIVE_SIZE, ConnectionReader, Input, InvalidClientInput, set_timeout
 from gevent._wsgi_file import FileWrapper, extent
 from gevent._wsgi_log import LoggingLogAdapter, NoopLog
+from gevent.exceptions import ConcurrentObjectUseError
 from gevent.hub import sleep
 from greenlet import GreenletExit
 
@@ -337,7 +338,7 @@ class ConnectionHandler:
         try:
             sock.settimeout(0)
             sock.unwrap()
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError, AttributeError, ConcurrentObjectUseError):
             pass  # the client's goodbye is not there yet, or it is gone
 
     def _wait_for_end(self, sock):
@@ -381,6 +382,7 @@ class ConnectionHandler:
         try:
             if self._sendmsg is None:
                 # Below TLS there would be an end without its goodbye.
+                self._end_tls(self.socket)
                 self.socket.close()
             else:
                 self.socket.shutdown(_socket.SHUT_RD)

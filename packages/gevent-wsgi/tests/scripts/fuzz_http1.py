@@ -38,14 +38,29 @@ source = load_source()
 
 #: What ours refuses and another accepts: (who, our message, why).
 STRICTER = [
-    ("h11", r"line feed|carriage return|octet 0x0a|Invalid http version|Invalid request line|Invalid HTTP method|Invalid header name",
-     "h11 takes a bare LF for a line end (RFC 9112 2.2 lets it); what a proxy takes for a part of a value, h11 takes for two lines"),
+    (
+        "h11",
+        r"line feed|carriage return|octet 0x0a|Invalid http version|Invalid request line|Invalid HTTP method|Invalid header name",
+        "h11 takes a bare LF for a line end (RFC 9112 2.2 lets it); what a proxy takes for a part of a value, h11 takes for two lines",
+    ),
     ("h11", r"folded", "RFC 9112 5.2: a server may refuse folded lines or unfold them; unfolding is where parsers differ"),
-    ("h11", r"Invalid host|no host in|Invalid request target", "h11 leaves Host and the target to the application; RFC 9112 3.2 demands 400"),
-    ("h11", r"in the value of header", "h11 takes all controls but NUL, CR and LF in values; RFC 9110 5.5 has them refused or replaced"),
+    (
+        "h11",
+        r"Invalid host|no host in|Invalid request target",
+        "h11 leaves Host and the target to the application; RFC 9112 3.2 demands 400",
+    ),
+    (
+        "h11",
+        r"in the value of header",
+        "h11 takes all controls but NUL, CR and LF in values; RFC 9110 5.5 has them refused or replaced",
+    ),
     ("h11", r"without a Host", "h11 demands Host of HTTP/1.1 exactly, ours of what it answers as HTTP/1.1"),
     ("h11", r"CONNECT needs|goes with OPTIONS", "h11 does not know the forms of targets (RFC 9112 3.2)"),
-    ("h11", r"more than one Content-Length|Invalid Content-Length", "h11 merges lengths that are the same; RFC 9110 8.6 lets a server refuse"),
+    (
+        "h11",
+        r"more than one Content-Length|Invalid Content-Length",
+        "h11 merges lengths that are the same; RFC 9110 8.6 lets a server refuse",
+    ),
     ("h11", r"both Content-Length", "h11 prefers chunked; RFC 9112 6.3 lets a server refuse, and that is what ends smuggling"),
     ("h11", r"Transfer-Encoding in an HTTP/1.0", "RFC 9112 6.1: such framing is faulty"),
     ("h11", r"cannot be met", "h11 leaves expectations to the application"),
@@ -56,16 +71,24 @@ STRICTER = [
     ("h11", r"ended|not whole", "h11 waits for more, or skips blanks, where ours has seen that it is no request"),
     ("llhttp", r"line feed|octet 0x0a|carriage return", "llhttp has lenient flags for bare LF, some of them on"),
     ("llhttp", r"Invalid host|no host in|without a Host|more than one Host", "llhttp leaves Host to the application"),
-    ("llhttp", r"Invalid request target|CONNECT needs|goes with OPTIONS|Invalid request line", "llhttp takes fragments, octets above ASCII and any scheme"),
+    (
+        "llhttp",
+        r"Invalid request target|CONNECT needs|goes with OPTIONS|Invalid request line",
+        "llhttp takes fragments, octets above ASCII and any scheme",
+    ),
     ("llhttp", r"cannot be met", "llhttp leaves expectations to the application"),
     ("llhttp", r"Transfer-Encoding in an HTTP/1.0", "llhttp does not look at the version"),
-    ("llhttp", r"Invalid Transfer-Encoding|more than one Transfer-Encoding|transfer codings other", "llhttp reads a body up to the end, or looks at the last coding only"),
+    (
+        "llhttp",
+        r"Invalid Transfer-Encoding|more than one Transfer-Encoding|transfer codings other",
+        "llhttp reads a body up to the end, or looks at the last coding only",
+    ),
     ("llhttp", r"folded|Invalid header name", "llhttp unfolds lines"),
     ("llhttp", r"empty lines|Invalid HTTP method", "llhttp skips any number of line ends before a request"),
     ("llhttp", r"chunk|trailer", "llhttp checks less of extensions and trailers"),
     ("llhttp", r"in the value|http version", "llhttp takes control characters in some values"),
     ("llhttp", r"ended|not whole", "llhttp pauses at the end of what it takes for a message"),
-]  # fmt: skip
+]
 
 #: What another refuses and ours accepts: (who, its message, why).
 LENIENT = [
@@ -75,12 +98,20 @@ LENIENT = [
     ("h11", r"illegal chunk header", "h11 takes no blanks in chunk extensions, which RFC 9112 7.1.1 grants them (BWS)"),
     ("h11", r"bad Content-Length", "h11 bounds the digits of a length, leading zeros included"),
     ("llhttp", r"Invalid method", "llhttp knows a list of methods; to ours any token is one"),
-    ("llhttp", r"Invalid HTTP version", "llhttp knows 0.9, 1.0, 1.1 and 2.0; RFC 9110 2.5 has a higher minor version answered as 1.1"),
-    ("llhttp", r"[uU]pgrade|CONNECT", "llhttp stops where the protocol may change; ours goes on when the application does not change it"),
+    (
+        "llhttp",
+        r"Invalid HTTP version",
+        "llhttp knows 0.9, 1.0, 1.1 and 2.0; RFC 9110 2.5 has a higher minor version answered as 1.1",
+    ),
+    (
+        "llhttp",
+        r"[uU]pgrade|CONNECT",
+        "llhttp stops where the protocol may change; ours goes on when the application does not change it",
+    ),
     ("llhttp", r"Unexpected|Invalid char in url|URL|url", "llhttp's grammar of targets is narrower"),
     ("llhttp", r"Invalid character in chunk|chunk", "llhttp takes no blanks in chunk extensions"),
     ("llhttp", r"Content-Length", "llhttp bounds the digits of a length, leading zeros included"),
-]  # fmt: skip
+]
 
 
 # ------------------------------------------------------------------------------------- the parsers
@@ -283,15 +314,25 @@ def explain_lenient(name, raw, theirs):
 # ------------------------------------------------------------------------------------ the requests
 
 octets = st.binary(min_size=1, max_size=3)
-odd = st.sampled_from([b"\n", b"\r", b"\r\n", b" ", b"\t", b"\0", b"\x0b", b"\x7f", b"\x80", b":", b",", b";", b"%", b"#", b"_", b'"', b"\r\n "])
+odd = st.sampled_from(
+    [b"\n", b"\r", b"\r\n", b" ", b"\t", b"\0", b"\x0b", b"\x7f", b"\x80", b":", b",", b";", b"%", b"#", b"_", b'"', b"\r\n "]
+)
 methods = st.sampled_from([b"GET", b"POST"] * 8 + [b"HEAD", b"PUT", b"OPTIONS", b"CONNECT", b"get", b"X-Y", b"G T", b""])
 targets = st.sampled_from(
     [b"/", b"/a?b=%20c"] * 8
     + [b"*", b"h:80", b"http://h/", b"http://h", b"//h/", b"a", b"/#f", b"/\xe9", b"http://u@h/", b"ftp://h/", b"/%zz", b""]
 )
-versions = st.sampled_from([b"HTTP/1.1"] * 24 + [b"HTTP/1.0", b"HTTP/1.2", b"HTTP/2.0", b"HTTP/1.10", b"http/1.1", b"HTTP/0.9", b""])
-lengths = st.sampled_from([b"0", b"3", b"5"] * 5 + [b"+3", b"-0", b"0x3", b"3, 3", b"3,4", b" 3 ", b"", b"03", b"3 3", b"99999999999999999999", b"\xd9\xa3"])
-codings = st.sampled_from([b"chunked"] * 12 + [b"Chunked", b"identity", b"gzip, chunked", b"chunked, chunked", b"xchunked", b'"chunked"', b"chunked;a", b"", b"chunked "])
+versions = st.sampled_from(
+    [b"HTTP/1.1"] * 24 + [b"HTTP/1.0", b"HTTP/1.2", b"HTTP/2.0", b"HTTP/1.10", b"http/1.1", b"HTTP/0.9", b""]
+)
+lengths = st.sampled_from(
+    [b"0", b"3", b"5"] * 5
+    + [b"+3", b"-0", b"0x3", b"3, 3", b"3,4", b" 3 ", b"", b"03", b"3 3", b"99999999999999999999", b"\xd9\xa3"]
+)
+codings = st.sampled_from(
+    [b"chunked"] * 12
+    + [b"Chunked", b"identity", b"gzip, chunked", b"chunked, chunked", b"xchunked", b'"chunked"', b"chunked;a", b"", b"chunked "]
+)
 hosts = st.sampled_from([b"h"] * 8 + [b"h2", b"", b"a b", b"[::1]:80", b"[::1", b"h:x", b"u@h", b"a,b", b"h:99999"])
 tokens = st.sampled_from([b"close", b"keep-alive", b"Upgrade", b"x, close", b"closed", b"", b"keep-alive, close"])
 names = st.sampled_from([b"X", b"x-y", b"X_Y", b"Cookie", b"Content_Length", b"X Y", b"", b"X\0", b"\xe9", b"X ", b" X"])
@@ -305,7 +346,10 @@ fields = st.one_of(
     st.tuples(names, values),
 )
 ends = st.sampled_from([b"\r\n"] * 80 + [b"\n", b"\r", b"\r\r\n", b"", b" \r\n"])
-sizes_of_chunks = st.sampled_from([b"3"] * 20 + [b"03", b"+3", b"0x3", b"3 ", b" 3", b"3;a", b"3;a=b", b'3 ; a="b"', b"3;", b"-3", b"FFFFFFFFFFFFFFFFF", b"3_", b"4", b"2"])
+sizes_of_chunks = st.sampled_from(
+    [b"3"] * 20
+    + [b"03", b"+3", b"0x3", b"3 ", b" 3", b"3;a", b"3;a=b", b'3 ; a="b"', b"3;", b"-3", b"FFFFFFFFFFFFFFFFF", b"3_", b"4", b"2"]
+)
 
 
 @st.composite
@@ -353,7 +397,11 @@ def run(seconds, examples=2000):
 
         @seed(round_)
         @settings(
-            max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink]
+            max_examples=examples,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.generate, Phase.shrink],
         )
         @given(streams(), st.lists(st.integers(1, 40), min_size=1, max_size=5))
         def fuzz(raw, sizes):

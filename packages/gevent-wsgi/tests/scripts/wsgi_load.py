@@ -148,7 +148,12 @@ def many_requests(number):
                 sock = server.connect()
         sizes.append(server.rss())
         sock.close()
-        return {"requests": number, "seconds": round(time.monotonic() - began, 1), "rss_first_tenth": sizes[1], "rss_end": sizes[-1]}
+        return {
+            "requests": number,
+            "seconds": round(time.monotonic() - began, 1),
+            "rss_first_tenth": sizes[1],
+            "rss_end": sizes[-1],
+        }
 
 
 def idle_connections(number, seconds=3):
