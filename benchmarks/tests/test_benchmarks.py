@@ -372,3 +372,9 @@ def test_processes_memory_and_processor_time_of_a_tree(tool):
         assert scenarios.resident_bytes(parent.pid) > scenarios.resident_bytes(tree[1]) > 1_000_000
         assert scenarios.processor_seconds(parent.pid) > scenarios.processor_seconds(tree[1]) > 0.001
         parent.communicate(b"\n")
+
+
+def test_trials_knows_its_trials(tool, capsys):
+    with pytest.raises(SystemExit):
+        tool("trials").main(["nonsense"])
+    assert "there is no trial 'nonsense'; there are idle, slow, million, term" in capsys.readouterr().err
