@@ -23,12 +23,19 @@ from time import monotonic
 
 from greenlet import getcurrent
 
+from gevent import _epoll
 from gevent._originals import get_original
 from gevent._switching import get_loop
 
 __implements__ = ["select", "poll"]
 
 __all__ = ["error", "select", "poll"]
+
+for _name in _epoll.__all__:
+    globals()[_name] = getattr(_epoll, _name)
+    __implements__.append(_name)
+    __all__.append(_name)
+del _name
 
 error = _stdlib.error
 

@@ -37,7 +37,7 @@ __all__ = [
     "start_new_thread",
 ]
 
-_stack_size = get_original("_thread", "stack_size")
+_native_ident, _stack_size = get_original("_thread", ["get_ident", "stack_size"])
 
 
 class LockType(BoundedSemaphore):
@@ -74,8 +74,22 @@ allocate_lock = LockType
 
 
 def get_ident(gr=None):
-    """A number for the current greenlet, or for *gr*, that no other living one has."""
-    return id(getcurrent() if gr is None else gr)
+    """A number for the current greenlet, or for *gr*, that no other living one has.
+
+    For the main greenlet of a native thread that is the thread's own: what was noted of it before patching holds afterwards too.
+
+    .. versionchanged:: 26.11.0
+       That of the main greenlet.
+    """
+    current = getcurrent()
+    if gr is None:
+        gr = current
+    if gr.parent is None:
+        while current.parent is not None:
+            current = current.parent
+        if gr is current:
+            return _native_ident()
+    return id(gr)
 
 
 def start_new_thread(function, args=(), kwargs={}):  # noqa: B006 - as in 1.1, and never changed

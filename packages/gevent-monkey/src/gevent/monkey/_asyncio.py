@@ -1,0 +1,95 @@
+"""asyncio, when several greenlets of one native thread run event loops.
+
+asyncio takes the native thread for who runs a loop: its compiled module keeps *the* running loop of each. Here it is the greenlet's. The
+interpreter has the functions in Python too, over a thread-local, which is a greenlet-local in their hands. What the compiled classes look at by
+themselves is set anew before each callback, for another greenlet's loop may have run meanwhile.
+"""
+
+from gevent._originals import get_original
+from gevent.local import local
+from gevent.monkey import _Batch, patch_item
+
+__all__ = ["adapt_events", "adapt_loops", "adapt_pipes", "adapt_tasks"]
+
+_NAMES = ("_get_running_loop", "_set_running_loop", "get_running_loop", "get_event_loop")
+
+
+def adapt_events(events):
+    """Make the running loop, and the one that is set, the greenlet's."""
+
+    class RunningLoop(local):
+        loop_pid = (None, None)
+
+    set_native = events._set_running_loop
+    set_ours = getattr(events, "_py__set_running_loop", None)
+    if set_ours is None:
+        return
+
+    def _set_running_loop(loop):
+        set_ours(loop)
+        set_native(loop)
+
+    running = events._running_loop
+    events._running_loop = RunningLoop()
+    events._running_loop.loop_pid = running.loop_pid
+    with _Batch():
+        for name in _NAMES:
+            patch_item(events, name, _set_running_loop if name == "_set_running_loop" else getattr(events, f"_py_{name}"))
+    _adapt_policy(events)
+
+
+def _adapt_policy(events):
+    """The loop that was set for a thread is the policy's."""
+    policy = getattr(events, "_BaseDefaultEventLoopPolicy", None) or getattr(events, "BaseDefaultEventLoopPolicy", None)
+    if policy is None:
+        return
+
+    class Local(local):
+        _loop = None
+        _set_called = False
+
+    policy._Local = Local
+    existing = events._event_loop_policy
+    if isinstance(existing, policy):
+        values = vars(existing._local)
+        existing._local = Local()
+        vars(existing._local).update(values)
+
+
+def adapt_tasks(tasks):
+    """Have the current task be looked for in the greenlet's loop."""
+    ours = getattr(tasks, "_py_current_task", None)
+    if ours is not None and hasattr(tasks, "_current_tasks"):
+        with _Batch():
+            patch_item(tasks, "current_task", ours)
+
+
+def adapt_loops(base_events):
+    """Tell the compiled classes whose loop runs, before each callback."""
+    handle = base_events.events.Handle
+    run = handle._run
+    set_native = getattr(base_events.events, "_c__set_running_loop", None)
+    if set_native is None:
+        return
+
+    def _run(self):
+        set_native(self._loop)
+        run(self)
+
+    handle._run = _run
+
+
+class _NativePairs:
+    """The module :mod:`socket`, whose pairs block: a child process gets one end, and expects that."""
+
+    def __init__(self, module):
+        self._module = module
+        self.socketpair = get_original("socket", "socketpair")
+
+    def __getattr__(self, name):
+        return getattr(self._module, name)
+
+
+def adapt_pipes(unix_events):
+    """Give children pipes that block."""
+    unix_events.socket = _NativePairs(unix_events.socket)

@@ -1,0 +1,58 @@
+"""What replaces what: data only."""
+
+#: ``{argument of patch_all: [(module to patch, module that has ours, names)]}``; names None stands for the latter's ``__implements__``,
+#: a dictionary for ``{name there: name here}``.
+#: Names that the running interpreter's module does not have are left out, if it did not lose them to an earlier patch.
+REPLACED = {
+    "os": [("os", "gevent.os", None)],
+    "time": [("time", "gevent.time", None)],
+    "thread": [
+        ("_thread", "gevent.thread", None),
+        ("_thread", "gevent.thread", {"allocate": "allocate", "exit_thread": "exit", "start_new": "start_new_thread", "RLock": "RLock"}),
+        # Since Python 3.13:
+        ("_thread", "gevent.thread", {"lock": "LockType"}),
+        ("_thread", "gevent.threading", {"start_joinable_thread": "_start_joinable_thread", "_ThreadHandle": "_ThreadHandle"}),
+        ("_thread", "gevent.threading", {"_make_thread_handle": "_make_thread_handle"}),
+    ],
+    "threading": [("threading", "gevent.threading", None)],
+    "_threading_local": [("_threading_local", "gevent.threading", ["local"])],
+    "Event": [("threading", "gevent.event", ["Event"])],
+    "socket": [("socket", "gevent.socket", None)],
+    "ssl": [("ssl", "gevent.ssl", None)],
+    "select": [("select", "gevent.select", ["select"]), ("selectors", "gevent.selectors", ["SelectSelector"])],
+    "poll": [
+        ("select", "gevent.select", None),
+        ("selectors", "gevent.selectors", ["PollSelector", "EpollSelector", "KqueueSelector", "DevpollSelector", "DefaultSelector"]),
+    ],
+    "subprocess": [("subprocess", "gevent.subprocess", None)],
+    "builtins": [("builtins", "gevent.builtins", None)],
+    "signal": [("signal", "gevent.signal", None)],
+    "queue": [("queue", "gevent.queue", ["SimpleQueue"])],
+    "contextvars": [("contextvars", "gevent.contextvars", None)],
+}
+
+#: Names that nothing cooperative can replace: they go with *aggressive*, so that nobody blocks by them unawares.
+REMOVED = {"select": ["devpoll"]}
+
+#: ``{module: function to call once it is imported}``, of modules of which more than names has to change.
+ADAPTED = {
+    "asyncio.events": "gevent.monkey._asyncio.adapt_events",
+    "asyncio.base_events": "gevent.monkey._asyncio.adapt_loops",
+    "asyncio.tasks": "gevent.monkey._asyncio.adapt_tasks",
+    "asyncio.unix_events": "gevent.monkey._asyncio.adapt_pipes",
+    "multiprocessing.connection": "gevent.monkey._multiprocessing.adapt_connections",
+    "multiprocessing.process": "gevent.monkey._multiprocessing.adapt_processes",
+    "multiprocessing.synchronize": "gevent.monkey._multiprocessing.adapt_locks",
+}
+
+#: Replaced in the module, but not in others that took them from it: what they want of it is the interpreter's own class.
+NOT_REBOUND = {("socket", "SocketType")}
+
+#: Modules (and what is below them) whose own references stay what they are: the machinery itself, and debuggers, which need real threads.
+KEEP_ORIGINALS = ("gevent", "greenlet", "importlib", "debugpy", "pydevd", "_pydevd_bundle", "_pydev_bundle", "_pydev_imps")
+
+#: Classes whose subclasses stay blocking when they were made before patching, and their instances.
+SUBCLASSED = [("socket", "socket"), ("ssl", "SSLSocket"), ("subprocess", "Popen"), ("select", "poll"), ("select", "epoll")]
+
+#: What the command line takes.
+OPTIONS = ["socket", "dns", "time", "select", "thread", "os", "ssl", "subprocess", "sys", "builtins", "signal", "queue", "contextvars"]

@@ -1,0 +1,88 @@
+"""Run one file of the interpreter's tests, and write what became of each test into a log: ``one.py [--patched] LOG test_queue``.
+
+The log has a line "start TEST" and then "ok TEST", "fail TEST", "error TEST" or "skip TEST", each written at once, so that it is there when the
+process hangs or dies.
+"""
+
+import sys
+
+arguments = sys.argv[1:]
+patched = arguments[0] == "--patched"
+if patched:
+    del arguments[0]
+    from gevent import monkey
+
+    monkey.patch_all()
+
+import faulthandler  # noqa: E402
+import os  # noqa: E402
+import unittest  # noqa: E402
+
+log_path, name, *only = arguments
+log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+here = os.getpid()
+faulthandler.enable()
+if os.environ.get("DUMP_AFTER"):
+    faulthandler.dump_traceback_later(float(os.environ["DUMP_AFTER"]), exit=False)
+
+
+def note(kind, test):
+    if os.getpid() == here:
+        os.write(log, f"{kind} {test.id()}\n".encode())
+
+
+class Result(unittest.TextTestResult):
+    def startTest(self, test):
+        note("start", test)
+        super().startTest(test)
+
+    def addSuccess(self, test):
+        note("ok", test)
+        super().addSuccess(test)
+
+    def addFailure(self, test, err):
+        note("fail", test)
+        super().addFailure(test, err)
+
+    def addError(self, test, err):
+        note("error", test)
+        super().addError(test, err)
+
+    def addSkip(self, test, reason):
+        note("skip", test)
+        super().addSkip(test, reason)
+
+    def addExpectedFailure(self, test, err):
+        note("ok", test)
+        super().addExpectedFailure(test, err)
+
+    def addSubTest(self, test, subtest, err):
+        if err is not None:
+            note("fail", test)
+        super().addSubTest(test, subtest, err)
+
+
+def main():
+    try:
+        from test import support
+    except ImportError as error:
+        sys.exit(f"{sys.executable} has no package test: {error}")
+    # The resources that cost nothing but loopback.
+    support.use_resources = ["network", "subprocess", "cpu", "walltime"]
+    try:
+        from test.support import os_helper, threading_helper  # noqa: F401
+
+        support.verbose = 0
+    except ImportError:
+        pass
+    loader = unittest.defaultTestLoader
+    try:
+        suite = loader.loadTestsFromNames([each if "." in each else f"test.{name}.{each}" for each in only] or [f"test.{name}"])
+    except unittest.SkipTest as skipped:
+        print("skipped:", skipped)
+        return
+    unittest.TextTestRunner(verbosity=2, resultclass=Result).run(suite)
+
+
+if __name__ == "__main__":
+    main()

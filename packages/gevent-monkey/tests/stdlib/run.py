@@ -1,0 +1,144 @@
+"""Run the interpreter's own regression tests under ``patch_all()``, and beside that unpatched; compare test by test.
+
+    python run.py [--python PYTHON] [--jobs 2] [--seconds 300] [--only-patched] [--report FILE] [test_queue ...]
+
+Each file runs in a process of its own with a time limit. What passes unpatched and does not patched has to stand in ``known_losses.json``
+(``{file: {test: reason}}``), or the exit status is 1. Without names, all files of ``FILES`` are run.
+
+*PYTHON* needs the package ``test`` and gevent: the first is missing in Debian's interpreters, and then this says so with status 2.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+FILES = """
+test_socket test_ssl test_select test_selectors test_epoll test_poll test_threading test_thread test_threading_local test_queue
+test_subprocess test_signal test_fork1 test_wait3 test_wait4 test_os test_time test_ftplib test_httplib test_httpservers
+test_urllib2_localnet test_smtplib test_poplib test_imaplib test_telnetlib test_socketserver test_wsgiref test_xmlrpc test_logging
+test_concurrent_futures test_multiprocessing_fork test_multiprocessing_spawn test_asyncio test_contextlib test_context test_sched
+test_pty test_threadsignals test_posix test_popen test_urllib test_threadedtempfile test_importlib.test_threaded_import
+test_asyncore test_asynchat test_smtpd test_robotparser test_nntplib test_functools test_reprlib test_tempfile
+test_contextlib_async test_timeout test_largefile test_pdb test_dummy_thread test_thread_local_bytecode test_weakref
+""".split()
+
+#: A few minutes together: what every run of the test suite does.
+SHORT = """
+test_select test_selectors test_epoll test_poll test_thread test_threading_local test_queue test_fork1 test_wait3 test_wait4 test_sched
+test_contextlib test_context test_threadsignals test_socketserver test_poplib test_urllib2_localnet
+""".split()
+
+
+def run_one(python, name, patched, seconds):
+    """{test: outcome} of one file; "hang" for the one at which the time limit came, "crash" where the process died."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        command = [python, str(HERE / "one.py"), *(["--patched"] if patched else []), str(log), name]
+        with open(Path(folder, "output"), "w+b") as output:
+            child = subprocess.Popen(
+                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
+            try:
+                status = child.wait(seconds)
+            except subprocess.TimeoutExpired:
+                status = None
+            try:
+                os.killpg(child.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            child.wait()
+            output.seek(0)
+            text = output.read().decode(errors="replace")
+        results, running = read_log(log) if log.exists() else ({}, None)
+    return results, running, status, text
+
+
+def read_log(log):
+    results, running = {}, None
+    for line in log.read_text().splitlines():
+        kind, _, test = line.partition(" ")
+        if kind == "start":
+            running = test
+        else:
+            if results.get(test) in (None, "ok", "skip"):
+                results[test] = kind
+            if running == test:
+                running = None
+    return results, running
+
+
+def losses(plain, patched):
+    """{test: outcome} of what passes in *plain* and not in *patched*."""
+    lost = {}
+    for test, outcome in plain[0].items():
+        if outcome == "ok" and patched[0].get(test) not in ("ok", "skip"):
+            lost[test] = patched[0].get(test, "hang or crash" if test == patched[1] else "not run")
+    return lost
+
+
+def known_losses():
+    return json.loads((HERE / "known_losses.json").read_text())
+
+
+def compare(python, name, seconds, only_patched=False):
+    """(passed unpatched, {test: outcome} lost, output of the patched run)."""
+    plain = None if only_patched else run_one(python, name, False, seconds)
+    patched = run_one(python, name, True, seconds)
+    if only_patched:
+        lost = {test: outcome for test, outcome in patched[0].items() if outcome in ("fail", "error")}
+        if patched[1]:
+            lost[patched[1]] = "hang or crash"
+        return len(patched[0]), lost, patched[3]
+    return sum(outcome == "ok" for outcome in plain[0].values()), losses(plain, patched), patched[3]
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("names", nargs="*")
+    options.add_argument("--python", default=sys.executable)
+    options.add_argument("--jobs", type=int, default=2)
+    options.add_argument("--seconds", type=float, default=300)
+    options.add_argument("--only-patched", action="store_true", help="take for granted that everything passes unpatched")
+    options.add_argument("--report", type=Path, help="a folder for the output of each patched run")
+    arguments = options.parse_args()
+    if subprocess.run([arguments.python, "-c", "import test.support, gevent.monkey"]).returncode:
+        print(f"{arguments.python} lacks the package test, or gevent", file=sys.stderr)
+        return 2
+    known = known_losses()
+    total = unexpected = lost_all = 0
+    found = subprocess.run(
+        [arguments.python, "-c", "import sys, importlib.util as u\nfor n in sys.argv[1:]:\n if u.find_spec('test.' + n): print(n)"]
+        + (arguments.names or FILES),
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout.split()
+    with ThreadPoolExecutor(arguments.jobs) as executor:
+        jobs = {
+            name: executor.submit(compare, arguments.python, name, arguments.seconds, arguments.only_patched) for name in found
+        }
+        for name, job in jobs.items():
+            passed, lost, text = job.result()
+            total += passed
+            lost_all += len(lost)
+            print(f"{name}: {passed} pass unpatched, {len(lost)} of them lost", flush=True)
+            for test, outcome in lost.items():
+                reason = known.get(name, {}).get(test.removeprefix("test."))
+                unexpected += reason is None
+                print(f"    {outcome}: {test} ({reason or 'NOT KNOWN'})", flush=True)
+            if arguments.report is not None:
+                arguments.report.mkdir(exist_ok=True)
+                (arguments.report / name).write_text(text)
+    print(f"{total} tests pass unpatched; {lost_all} of them are lost when patched, {unexpected} of which are not known")
+    return 1 if unexpected else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
