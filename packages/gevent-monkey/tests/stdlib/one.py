@@ -77,7 +77,7 @@ def main():
         pass
     loader = unittest.defaultTestLoader
     try:
-        suite = loader.loadTestsFromNames([each if "." in each else f"test.{name}.{each}" for each in only] or [f"test.{name}"])
+        suite = loader.loadTestsFromNames([f"test.{name}.{each}" for each in only] or [f"test.{name}"])
     except unittest.SkipTest as skipped:
         print("skipped:", skipped)
         return
