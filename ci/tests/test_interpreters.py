@@ -1,0 +1,71 @@
+"""What ci/interpreters.py decides and prints; the doing itself is shown by each run of it."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parent.parent / "interpreters.py"
+
+
+@pytest.fixture
+def interpreters(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    spec = importlib.util.spec_from_file_location("interpreters", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    sys.modules.pop("bootstrap", None)
+
+
+def row(module, name, remark="", **counts):
+    counts = {"passed": 0, "skipped": 0, "xfailed": 0, "failed": 0, **counts} if counts else {}
+    return module.Row(name, counts, {}, 1.0, remark)
+
+
+def test_everything_is_known_and_its_variants_are(interpreters):
+    for name in interpreters.EVERYTHING:
+        assert interpreters.split_name(name)[0] in interpreters.KNOWN
+    with pytest.raises(interpreters.Missing, match=r"'3\.11-jit'"):
+        interpreters.split_name("3.11-jit")
+    with pytest.raises(interpreters.Missing, match=r"'2\.7' is none of 3\.9"):
+        interpreters.find("2.7")
+
+
+def test_this_interpreter_is_found_on_this_machine(interpreters):
+    name = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if sys.implementation.name == "pypy":
+        name = f"pypy{name}"
+    assert interpreters.find(name).tree is None
+
+
+def test_the_report_is_counted(interpreters, tmp_path):
+    report = tmp_path / "report.xml"
+    report.write_text(
+        "<testsuites><testsuite><testcase/><testcase><skipped type='pytest.skip' message='no  epoll'/></testcase>"
+        "<testcase><skipped type='pytest.xfail' message='known'/></testcase><testcase><failure/></testcase>"
+        "<testcase><error/></testcase></testsuite></testsuites>"
+    )
+    assert interpreters.read_report(report) == ({"passed": 1, "skipped": 1, "xfailed": 1, "failed": 2}, {"no epoll": 1})
+
+
+@pytest.mark.parametrize(
+    ("remark", "counts", "strict", "lenient"),
+    [
+        ("", {"passed": 1}, 0, 0),
+        ("", {"passed": 1, "failed": 1}, 1, 1),
+        ("ended with status 3", {"passed": 1}, 1, 1),
+        ("no report; Segmentation fault", {}, 1, 1),
+        ("not to be had: no root", {}, 1, 0),
+        ("not run: the time was used up", {}, 1, 0),
+        ("cut short: the time was used up; ...", {}, 1, 0),
+    ],
+)
+def test_the_exit_status(interpreters, monkeypatch, capsys, remark, counts, strict, lenient):
+    """A failure is one always; what cannot be had is one unless that is allowed, and it is in the table either way."""
+    monkeypatch.setattr(interpreters, "test", lambda name, arguments, seconds: row(interpreters, name, remark, **counts))
+    assert interpreters.test_all(["3.15"], [], 1, None, where_possible=False) == strict
+    assert interpreters.test_all(["3.15"], [], 1, None, where_possible=True) == lenient
+    assert f"| 3.15 | {sum(counts.values()) or '-'} |" in capsys.readouterr().out
