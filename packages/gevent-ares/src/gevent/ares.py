@@ -193,8 +193,9 @@ def _address(text):
     bare = _text(text, "an IP address").partition("%")[0]
     family = AF_INET6 if ":" in bare else AF_INET
     try:
-        packed = inet_pton(family, bare)
-    except (OSError, ValueError):  # ValueError: a NUL, or a surrogate
+        # PyPy's inet_pton() stops reading at a NUL.
+        packed = inet_pton(family, bare if "\0" not in bare else "")
+    except (OSError, ValueError):  # ValueError: a surrogate
         raise InvalidIP(f"{text!r} is not an IP address") from None
     if packed.startswith(MAPPED_PREFIX) and family == AF_INET6:
         return AF_INET, packed[len(MAPPED_PREFIX) :]
