@@ -44,7 +44,8 @@ def test_names():
         thread.start_new_thread,
     )
     assert green.main_thread() is threading.main_thread()
-    assert threading.get_ident() != green.get_ident()  # importing patches nothing
+    assert gevent.spawn(threading.get_ident).get() != gevent.spawn(green.get_ident).get()  # importing patches nothing
+    assert threading.get_ident() == green.get_ident() == gevent.spawn(green.get_ident, gevent.getcurrent()).get()
 
 
 # ---- Thread ------------------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from gevent import time as green
 
 def test_names():
     assert (green.__all__, green.__implements__) == (["sleep"], ["sleep"])
-    assert green.sleep is gevent.sleep
     assert "sleep" not in green.__imports__
     assert {"monotonic", "time", "strftime", "struct_time"} <= set(green.__imports__) <= set(dir(green))
     assert [name for name in green.__imports__ if getattr(green, name) is not getattr(time, name)] == []
@@ -28,3 +27,12 @@ def test_sleep():
     gevent.joinall([gevent.spawn(run, "slow", 0.01), gevent.spawn(run, "quick", 0.001), gevent.spawn(run, "now", 0)])
     assert order == ["now", "quick", "slow"]
     assert green.monotonic() - before >= 0.01
+
+
+@pytest.mark.parametrize(("seconds", "error"), [(-1, ValueError), (-0.001, ValueError), (float("nan"), ValueError), ("1", TypeError)])
+def test_sleep_checks(seconds, error):
+    """As time.sleep() checks what it is given."""
+    with pytest.raises(error):
+        green.sleep(seconds)
+    with pytest.raises(TypeError):
+        green.sleep()

@@ -19,6 +19,9 @@ may send events of its own class derived from the former. The events about patch
 .. versionadded:: 26.11.0
 """
 
+import os
+import sys
+
 try:
     from zope.event import subscribers  # type: ignore[import-not-found, unused-ignore]
 except ImportError:
@@ -69,12 +72,44 @@ def notify_and_call_entry_points(event):
 
 
 def _entry_points(group):
+    if not _has_plugins(tuple(sys.path)):
+        return ()
     from importlib import metadata  # here, because it takes ten times as long as the rest of gevent, for what few programs have
 
     found = metadata.entry_points()
     if hasattr(found, "select"):
         return found.select(group=group)
     return found.get(group, ())  # Python 3.9
+
+
+def _has_plugins(path):
+    """Whether any distribution on *path* may have an entry point for gevent. Remembers the answer for the last *path*."""
+    if _asked.get("path") != path:
+        _asked.update(path=path, answer=any(map(_mentions_gevent, path)))
+    return _asked["answer"]
+
+
+_asked = {}
+
+
+def _mentions_gevent(folder):
+    """Whether a distribution installed in *folder* has an entry point for gevent; True for what is no folder, such as an archive."""
+    folder = folder or os.curdir
+    if os.path.isfile(folder):
+        return b"python" not in os.path.basename(os.fsencode(folder))  # the interpreter's own archive, python311.zip, has none
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    for name in names:
+        if name.endswith((".dist-info", ".egg-info")):
+            try:
+                with open(os.path.join(folder, name, "entry_points.txt"), "rb") as file:
+                    if b"gevent.plugins." in file.read():
+                        return True
+            except OSError:
+                continue
+    return False
 
 
 class _Interface:

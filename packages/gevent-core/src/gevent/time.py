@@ -13,11 +13,24 @@ Importing this patches nothing; gevent-monkey puts :func:`sleep` in place of the
 
 import time as _time
 
-from gevent._switching import sleep
+from gevent._switching import sleep as _sleep
 
 __implements__ = ["sleep"]
 __all__ = ["sleep"]
 __imports__ = [name for name in dir(_time) if not name.startswith("_") and name != "sleep"]
+
+
+def sleep(seconds, /):
+    """Put the current greenlet to sleep for at least *seconds*; other greenlets run meanwhile, also with 0.
+
+    ValueError for a negative number and NaN, TypeError for no number, as from :func:`time.sleep`; :func:`gevent.sleep` takes less than 0.
+
+    .. versionchanged:: 26.11.0
+       The checks.
+    """
+    if seconds < 0:
+        raise ValueError(f"sleep length must be non-negative, not {seconds!r}")
+    _sleep(seconds)
 
 
 def __getattr__(name):

@@ -12,10 +12,15 @@ if patched:
     del arguments[0]
     from gevent import monkey
 
+    # Tests wait until no more native threads run than before; those of the hub's pool would keep each waiting for ten seconds.
+    from gevent import config
+
+    config.threadpool_idle_task_timeout = 0.02
     monkey.patch_all()
 
 import faulthandler  # noqa: E402
 import os  # noqa: E402
+import types  # noqa: E402
 import unittest  # noqa: E402
 
 log_path, name, *only = arguments
@@ -75,8 +80,18 @@ def main():
         support.verbose = 0
     except ImportError:
         pass
+    start_method = name.removeprefix("multiprocessing_")
+    if start_method != name:
+        # What test.test_multiprocessing_fork and its like do, which not every interpreter that has the package has.
+        from test._test_multiprocessing import install_tests_in_module_dict
+
+        module = types.ModuleType(f"test.{name}")
+        sys.modules[module.__name__] = module
+        install_tests_in_module_dict(vars(module), start_method)
     loader = unittest.defaultTestLoader
     try:
+        if start_method != name:
+            setattr(sys.modules["test"], name, module)
         suite = loader.loadTestsFromNames([f"test.{name}.{each}" for each in only] or [f"test.{name}"])
     except unittest.SkipTest as skipped:
         print("skipped:", skipped)

@@ -24,7 +24,7 @@ FILES = """
 test_socket test_ssl test_select test_selectors test_epoll test_poll test_threading test_thread test_threading_local test_queue
 test_subprocess test_signal test_fork1 test_wait3 test_wait4 test_os test_time test_ftplib test_httplib test_httpservers
 test_urllib2_localnet test_smtplib test_poplib test_imaplib test_telnetlib test_socketserver test_wsgiref test_xmlrpc test_logging
-test_concurrent_futures test_multiprocessing_fork test_multiprocessing_spawn test_asyncio test_contextlib test_context test_sched
+test_concurrent_futures multiprocessing_fork multiprocessing_spawn test_asyncio test_contextlib test_context test_sched
 test_pty test_threadsignals test_posix test_popen test_urllib test_threadedtempfile test_importlib.test_threaded_import
 test_asyncore test_asynchat test_smtpd test_robotparser test_nntplib test_functools test_reprlib test_tempfile
 test_contextlib_async test_timeout test_largefile test_pdb test_dummy_thread test_thread_local_bytecode test_weakref
@@ -115,7 +115,7 @@ def main():
     known = known_losses()
     total = unexpected = lost_all = 0
     found = subprocess.run(
-        [arguments.python, "-c", "import sys, importlib.util as u\nfor n in sys.argv[1:]:\n if u.find_spec('test.' + n): print(n)"]
+        [arguments.python, "-c", "import sys, importlib.util as u\nfor n in sys.argv[1:]:\n if n.startswith('multiprocessing_') or u.find_spec('test.' + n): print(n)"]
         + (arguments.names or FILES),
         stdout=subprocess.PIPE,
         text=True,

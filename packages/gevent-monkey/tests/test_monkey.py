@@ -1,0 +1,521 @@
+"""gevent.monkey: each case in a process of its own."""
+
+from pathlib import Path
+
+import pytest
+from gevent_testkit import run_script
+
+SCRIPTS = Path(__file__).parent / "scripts"
+
+PATCHED = "from gevent import monkey\nmonkey.patch_all()\n"
+
+CATCH = """
+import warnings
+from gevent import monkey
+def messages(function, *args, **kwargs):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = function(*args, **kwargs)
+    assert all(issubclass(each.category, monkey.MonkeyPatchWarning) for each in caught), caught
+    assert issubclass(monkey.MonkeyPatchWarning, RuntimeWarning)
+    return result, [str(each.message) for each in caught]
+"""
+
+
+def check(source, **kwargs):
+    """Run *source*, which prints "done" at its end and nothing else."""
+    assert run_script(source + "\nprint('done')\n", **kwargs).check().stdout == "done\n"
+
+
+# ---- What is patched -------------------------------------------------------------------------------------------------------------
+
+
+def test_defaults():
+    """MON-01: what patch_all() replaces by default."""
+    check(
+        PATCHED
+        + """
+import gevent.os, gevent.signal, gevent.select, gevent.selectors, gevent.socket, gevent.ssl, gevent.subprocess, gevent.thread, gevent.queue
+import gevent.event, gevent.time, gevent.threading, gevent.local
+import os, queue, select, selectors, signal, socket, ssl, subprocess, sys, threading, _threading_local, _thread, time
+for ours, theirs, names in [
+    (gevent.os, os, ["fork", "waitpid", "wait", "wait3", "wait4", "forkpty", "posix_spawn"]),
+    (gevent.signal, signal, ["signal", "getsignal"]),
+    (gevent.select, select, ["select", "poll"]),
+    (gevent.selectors, selectors, ["SelectSelector", "PollSelector", "DefaultSelector"]),
+    (gevent.socket, socket, gevent.socket.__implements__),
+    (gevent.ssl, ssl, gevent.ssl.__implements__),
+    (gevent.subprocess, subprocess, ["Popen", "run", "call", "check_output"]),
+    (gevent.thread, _thread, gevent.thread.__implements__),
+    (gevent.threading, threading, gevent.threading.__implements__),
+    (gevent.queue, queue, ["SimpleQueue"]),
+    (gevent.event, threading, ["Event"]),
+    (gevent.time, time, ["sleep"]),
+]:
+    assert [name for name in names if getattr(ours, name) is not getattr(theirs, name)] == [], theirs
+    assert [name for name in names if not monkey.is_object_patched(theirs.__name__, name)] == []
+assert _threading_local.local is gevent.local.local
+assert not monkey.is_module_patched("sys")
+assert isinstance(threading.RLock(), gevent.lock.RLock)
+if hasattr(select, "epoll"):
+    assert select.epoll is gevent.select.epoll and selectors.EpollSelector is gevent.selectors.EpollSelector
+"""
+    )
+
+
+def test_event_can_be_left_out():
+    """MON-01: Event, which is on by default as in 26.9."""
+    check(
+        """
+import threading
+Event = threading.Event
+from gevent import monkey
+monkey.patch_all(Event=False)
+assert threading.Event is Event
+event = threading.Event()
+threading.Timer(0.001, event.set).start()
+assert event.wait(5)
+"""
+    )
+
+
+def test_originals():
+    """MON-02: questions about what is patched and what is not; threading's originals."""
+    check(
+        """
+import _thread, threading, time
+names = ["allocate_lock", "get_ident", "start_new_thread"]
+natives = [getattr(_thread, name) for name in names]
+kept = [time.sleep, threading.local, threading.Lock]  # not as globals, since those are replaced
+from gevent import monkey
+for _ in range(2):
+    assert monkey.get_original("time", "sleep") is kept[0]
+    assert monkey.get_original("_thread", names) == natives
+    assert monkey.get_original("threading", ["local", "Lock", "_start_new_thread"]) == [*kept[1:], natives[2]]
+    assert monkey.get_original("math", "pi") > 3
+    monkey.patch_all()
+    assert monkey.is_module_patched("time") and monkey.is_object_patched("time", "sleep") and "time" in monkey.saved
+    assert not monkey.is_module_patched("math") and not monkey.is_object_patched("math", "pi")
+    assert not monkey.is_object_patched("time", "time")
+try:
+    monkey.get_original("time", "nothing")
+except AttributeError:
+    pass
+else:
+    raise AssertionError
+"""
+    )
+
+
+def test_twice():
+    """MON-03: the same arguments do nothing, others warn and patch the union."""
+    check(
+        CATCH
+        + """
+assert messages(monkey.patch_all, time=False, ssl=False) == (True, [])
+import time, ssl
+assert not monkey.is_module_patched("time")
+saved = {name: dict(items) for name, items in monkey.saved.items()}
+assert messages(monkey.patch_all, time=False, ssl=False) == (False, [])
+assert saved == monkey.saved
+result, [message] = messages(monkey.patch_all, time=True, ssl=False)
+assert result is True and "with other arguments" in message
+assert monkey.is_module_patched("time") and not monkey.is_module_patched("ssl") and monkey.is_module_patched("socket")
+assert monkey.saved["_gevent_saved_patch_all_module_settings"]["time"] is True
+"""
+    )
+
+
+def test_signal_without_os():
+    """MON-04: a warning that names SIGCHLD."""
+    check(CATCH + "_, [message] = messages(monkey.patch_all, os=False)\nassert 'SIGCHLD' in message\n")
+
+
+def test_logging_and_threading_first():
+    """MON-05, MON-06: threading and logging imported first; locks of all kinds, held or not; threads and executors that run."""
+    assert run_script(SCRIPTS / "late_threads.py").stdout == "done\n"
+
+
+def test_main_thread():
+    """MON-05: the main thread keeps its repr, can be asked for, and joined."""
+    done = run_script(
+        """
+import threading
+before = repr(threading.main_thread()), threading.get_ident(), threading.current_thread()
+from gevent import monkey
+monkey.patch_all()
+assert before == (repr(threading.main_thread()), threading.get_ident(), threading.current_thread())
+main = threading.main_thread()
+def join():
+    assert threading.current_thread() is not main and main.is_alive()
+    main.join(0.01)
+    assert main.is_alive()
+    main.join()
+    print("main has ended:", not main.is_alive())
+thread = threading.Thread(target=join)
+thread.start()
+thread.join(0.05)
+"""
+    ).check()
+    assert done.stdout == "main has ended: True\n"
+
+
+def test_held_while_patching():
+    """MON-06: RLocks, of both kinds, that are held while patching can be released afterwards, and exclude greenlets until then."""
+    check(
+        """
+import threading
+locks = [threading.RLock(), threading._PyRLock(), threading.Condition()]
+for lock in locks:
+    lock.acquire()
+    lock.acquire()
+from gevent import monkey
+monkey.patch_all()
+import gevent
+for lock in locks:
+    assert gevent.spawn(lock.acquire, False).get() is False, lock
+    lock.release()
+    assert gevent.spawn(lock.acquire, False).get() is False, lock
+    lock.release()
+    def use(lock):
+        with lock:
+            return True
+    assert gevent.spawn(use, lock).get(timeout=5) is True
+"""
+    )
+
+
+def test_while_importing():
+    """MON-07: patching at the top of a module that is being imported, and importing in several greenlets."""
+    assert run_script(SCRIPTS / "importing.py").check().stdout == "done\n"
+
+
+@pytest.mark.parametrize("aggressive", [True, False])
+def test_selectors(aggressive):
+    """MON-08: SelectSelector always, the others with aggressive; whatever was imported first."""
+    check(
+        f"""
+import select, selectors
+before = {{name: getattr(selectors, name) for name in ("SelectSelector", "PollSelector", "DefaultSelector")}}
+before["poll"] = select.poll
+from gevent import monkey
+monkey.patch_select(aggressive={aggressive})
+import gevent.select, gevent.selectors
+assert selectors.SelectSelector is gevent.selectors.SelectSelector is not before["SelectSelector"]
+assert select.select is gevent.select.select
+assert (select.poll is before["poll"]) is (not {aggressive})
+assert (selectors.PollSelector is before["PollSelector"]) is (not {aggressive})
+assert (selectors.DefaultSelector is before["DefaultSelector"]) is (not {aggressive})
+assert not hasattr(select, "devpoll") or not {aggressive}
+"""
+    )
+
+
+def test_outside_the_main_thread():
+    """MON-09: a warning."""
+    check(
+        CATCH
+        + """
+import threading
+found = []
+thread = threading.Thread(target=lambda: found.append(messages(monkey.patch_all)))
+thread.start()
+monkey.get_original("time", "sleep")(0)
+while thread.is_alive():
+    thread.join(0.01)
+[(result, [message])] = found
+assert result is True and "main thread" in message, found
+"""
+    )
+
+
+def test_patch_module():
+    """MON-10: by name with __implements__ and __target__, keeping the first original; 26's two modules."""
+    check(
+        """
+import sys, time, types
+from gevent import monkey
+kept = [time.sleep]
+ours = types.ModuleType("gevent.mine")
+ours.__implements__ = ["sleep"]
+ours.__target__ = "time"
+ours.sleep = lambda seconds: "first"
+sys.modules["gevent.mine"] = ours
+assert monkey.patch_module("mine") is True
+assert time.sleep(1) == "first" and monkey.get_original("time", "sleep") is kept[0]
+ours.sleep = lambda seconds: "second"
+assert monkey.patch_module("mine", ["sleep"]) is True
+assert time.sleep(1) == "second" and monkey.get_original("time", "sleep") is kept[0]
+
+target, source = types.ModuleType("target"), types.ModuleType("source")
+target.one = 1
+source.one, source.two = "one", "two"
+sys.modules["target"] = target
+for wrong in ((target,), (target, source)):
+    try:
+        monkey.patch_module(*wrong)
+    except (TypeError, AttributeError) as error:
+        assert "target" in str(error)
+    else:
+        raise AssertionError(wrong)
+from gevent.monkey import api
+assert api.patch_module(target, source, items=["one", "two"]) is True
+assert (target.one, target.two, monkey.saved["target"]) == ("one", "two", {"one": 1})
+api.remove_item(target, "one")
+api.remove_item(target, "three")
+assert not hasattr(target, "one") and api.get_original("target", "one") == 1
+api.patch_item(target, "one", 11)
+assert target.one == 11 and api.get_original("target", "one") == 1
+"""
+    )
+
+
+def test_hooks():
+    """A source's own functions are called before and after, and may prevent it."""
+    check(
+        """
+import sys, types
+from gevent import events, monkey
+target, source = types.ModuleType("target"), types.ModuleType("source")
+target.one, source.one, source.__implements__ = 1, 2, ["one"]
+calls, notes = [], []
+def will(module, items, warn):
+    calls.append((module, items))
+    warn("careful")
+    if len(calls) == 1:
+        raise events.DoNotPatch
+source._gevent_will_monkey_patch = will
+source._gevent_did_monkey_patch = lambda module: calls.append(module)
+assert monkey.patch_module(target, source, _warnings=notes) is False and target.one == 1
+assert monkey.patch_module(target, source, _warnings=notes) is True and target.one == 2
+assert calls == [(target, ["one"]), (target, ["one"]), target] and notes == ["careful"] * 2
+assert monkey.patch_module(target, source, _call_hooks=False) is True and len(calls) == 3
+"""
+    )
+
+
+def test_dns():
+    """MON-11: without dns the look-ups stay; patch_dns() adds them."""
+    check(
+        """
+import socket
+from gevent import monkey
+import gevent.socket
+before = {name: getattr(socket, name) for name in gevent.socket.__dns__}
+assert "getfqdn" in before
+monkey.patch_socket(dns=False)
+assert socket.socket is gevent.socket.socket
+assert {name: getattr(socket, name) for name in before} == before
+monkey.patch_dns()
+assert [name for name in before if getattr(socket, name) is not getattr(gevent.socket, name)] == []
+"""
+    )
+
+
+def test_httplib():
+    """MON-12: ValueError, and nothing is patched."""
+    check(
+        """
+from gevent import monkey
+try:
+    monkey.patch_all(httplib=True)
+except ValueError as error:
+    assert "httplib" in str(error)
+else:
+    raise AssertionError
+assert not monkey.saved
+assert monkey.patch_all(httplib=False) is True
+"""
+    )
+
+
+def test_no_ops():
+    """MON-14: patch_sys and patch_builtins do nothing; nor does patch_contextvars."""
+    check(
+        """
+import builtins, sys
+before = dict(vars(builtins)), sys.stdin, sys.stdout, sys.stderr
+from gevent import monkey
+monkey.patch_sys()
+monkey.patch_sys(stdin=False, stdout=False, stderr=False)
+monkey.patch_builtins()
+monkey.patch_contextvars()
+assert not monkey.saved
+assert before == (dict(vars(builtins)), sys.stdin, sys.stdout, sys.stderr)
+"""
+    )
+
+
+def test_no_hub():
+    """MON-15, HUB-02: patching makes no hub, and leaves alone what nobody needs."""
+    check(
+        PATCHED
+        + """
+import sys
+from gevent._switching import get_hub_if_exists
+assert get_hub_if_exists() is None
+unwanted = {"asyncio", "multiprocessing", "logging", "concurrent.futures", "importlib.metadata", "typing", "gevent.pywsgi", "gevent.server"}
+assert unwanted & set(sys.modules) == set(), unwanted & set(sys.modules)
+"""
+    )
+
+
+def test_rlock_blocks():
+    """MON-16: a patched RLock blocks with the default timeout."""
+    check(
+        PATCHED
+        + """
+import threading, gevent
+for lock in (threading.RLock(), threading._PyRLock()):
+    lock.acquire()
+    waiter = gevent.spawn(lock.acquire)
+    gevent.sleep(0.01)
+    assert not waiter.dead
+    lock.release()
+    assert waiter.get() is True
+"""
+    )
+
+
+# ---- Late patching, processes, asyncio ---------------------------------------------------------------------------------------------
+
+
+def test_late_names():
+    """Names bound before are replaced, contexts stay usable; what cannot be changed is reported once, with the line to move."""
+    assert run_script(SCRIPTS / "late_names.py", env={"PYTHONWARNINGS": "default"}).stdout == "done\n"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.timeout(120)
+@pytest.mark.slow
+def test_multiprocessing(method):
+    """Process, Queue, Pipe, Pool, Event, Manager and ProcessPoolExecutor work."""
+    done = run_script(SCRIPTS / "processes.py", method, timeout=100, env={"PYTHONWARNINGS": "default"})
+    assert (done.status, done.stdout) == (0, "done\n"), done.stderr
+
+
+@pytest.mark.parametrize("when", ["early", "late"])
+@pytest.mark.timeout(60)
+@pytest.mark.slow
+def test_asyncio(when):
+    """asyncio.run in several greenlets of a thread at a time; executors and children in it."""
+    assert run_script(SCRIPTS / "asyncio_many.py", when, timeout=50, env={"PYTHONWARNINGS": "default"}).check().stdout == "done\n"
+
+
+# ---- Events ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_events():
+    """Subscribers are told of everything in order, and can prevent it."""
+    check(
+        """
+from gevent import events, monkey
+seen = []
+def subscriber(event):
+    seen.append(event)
+    if isinstance(event, events.IGeventWillPatchModuleEvent):
+        if event.module_name == "signal":
+            raise events.DoNotPatch
+        if event.module_name == "os":
+            event.target_item_names.remove("fork")
+events.subscribers.append(subscriber)
+assert monkey.patch_all(ssl=False, mine=1) is True
+first, *modules, builtins, last = seen
+assert isinstance(first, events.IGeventWillPatchAllEvent)
+assert first.patch_all_kwargs == {"mine": 1} and first.patch_all_arguments["ssl"] is False
+assert first.will_patch_module("time") and not first.will_patch_module("ssl")
+assert isinstance(builtins, events.IGeventDidPatchBuiltinModulesEvent) and isinstance(last, events.IGeventDidPatchAllEvent)
+names = [(type(each).__name__, each.module_name) for each in modules if each.module_name in ("os", "signal")]
+assert names == [
+    ("GeventWillPatchModuleEvent", "os"), ("GeventDidPatchModuleEvent", "os"), ("GeventWillPatchModuleEvent", "signal"),
+], names
+assert not monkey.is_module_patched("signal") and not monkey.is_object_patched("os", "fork") and monkey.is_object_patched("os", "waitpid")
+"""
+    )
+
+
+def test_veto_of_all():
+    """DoNotPatch prevents patch_all."""
+    check(
+        """
+from gevent import events, monkey
+def subscriber(event):
+    raise events.DoNotPatch
+events.subscribers.append(subscriber)
+assert monkey.patch_all() is False and not monkey.saved
+"""
+    )
+
+
+def test_entry_points(tmp_path):
+    """Installed plugins are called by their entry points."""
+    info = tmp_path / "plugin-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "".join(f"[gevent.plugins.monkey.{name}]\nplugin = plugin:called\n" for name in ("will_patch_all", "did_patch_all"))
+    )
+    (tmp_path / "plugin.py").write_text("seen = []\ndef called(event):\n    seen.append(type(event).__name__)\n")
+    check(
+        f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\n"
+        + PATCHED
+        + "import plugin\nassert plugin.seen == ['GeventWillPatchAllEvent', 'GeventDidPatchAllEvent'], plugin.seen\n"
+    )
+
+
+# ---- The command line ------------------------------------------------------------------------------------------------------------
+
+
+SHOW = """
+import sys
+from gevent import monkey
+print(sys.argv, __file__, __name__)
+print(sorted(name for name in ("time", "socket", "ssl", "threading") if monkey.is_module_patched(name)))
+"""
+
+
+def command(tmp_path, *words):
+    return run_script("import sys\nsys.argv[1:] = " + repr(list(map(str, words))) + "\nfrom gevent.monkey import main\nmain()\n", cwd=tmp_path)
+
+
+def test_command_line(tmp_path):
+    """MON-13: sys.argv, __file__, __main__; options."""
+    script = tmp_path / "show.py"
+    script.write_text(SHOW)
+    shown = f"{[str(script), '--no-time', 'x']} {script} __main__\n"
+    done = command(tmp_path, script, "--no-time", "x").check()
+    assert done.stdout == shown + "['socket', 'ssl', 'threading', 'time']\n"
+    done = command(tmp_path, "--no-time", "--no-thread", script, "--no-time", "x").check()
+    assert done.stdout == shown + "['socket', 'ssl']\n"
+    done = command(tmp_path, "--time", "--socket", script, "--no-time", "x").check()
+    assert done.stdout == shown + "['socket', 'time']\n"
+    done = command(tmp_path, "--verbose", "--time", script, "--no-time", "x").check()
+    assert "time: sleep\n" in done.stdout
+    assert done.stdout.endswith(shown + "['time']\n")
+
+
+def test_command_line_module(tmp_path):
+    """MON-13: --module."""
+    (tmp_path / "show.py").write_text(SHOW)
+    source = (
+        f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nsys.argv[1:] = ['--module', 'show', 'x']\n"
+        "from gevent.monkey import main\nmain()\n"
+    )
+    done = run_script(source).check()
+    assert done.stdout.splitlines()[0] == f"{[str(tmp_path / 'show.py'), 'x']} {tmp_path / 'show.py'} __main__"
+
+
+def test_command_line_help(tmp_path):
+    """MON-13: without a script, the help; with an option that there is not, that and an error."""
+    done = command(tmp_path).check()
+    assert "python -m gevent.monkey" in done.stdout
+    done = command(tmp_path, "--nonsense", "x")
+    assert done.status == 1
+    assert "'nonsense'" in done.stderr
+
+
+def test_as_module(tmp_path):
+    """MON-13: python -m gevent.monkey."""
+    (tmp_path / "show.py").write_text("from gevent import monkey\nprint(monkey.is_module_patched('time'))\n")
+    source = "import runpy, sys\nsys.argv[1:] = ['show.py']\nrunpy.run_module('gevent.monkey', run_name='__main__', alter_sys=True)\n"
+    assert run_script(source, cwd=tmp_path).check().stdout == "True\n"
