@@ -62,6 +62,13 @@ def interpreters(session):
     session.run(sys.executable, "ci/interpreters.py", "test", *session.posargs)
 
 
+@nox.session(python=["3.11", "3.13"])
+def stdlib_patched(session):
+    """The interpreter's own tests under patch_all(), beside an unpatched run; arguments after -- go to the runner."""
+    install_packages(session)
+    session.run("python", "packages/gevent-monkey/tests/stdlib/run.py", "--python", "python", *session.posargs)
+
+
 @nox.session
 def lint(session):
     """Style, spelling, layers, versions."""

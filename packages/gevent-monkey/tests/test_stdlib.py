@@ -1,0 +1,39 @@
+"""MON-17: the interpreter's own tests under patch_all(): a short selection, the whole is ``nox -s stdlib``."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent / "stdlib"
+_spec = importlib.util.spec_from_file_location("stdlib_run", FOLDER / "run.py")
+runner = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(runner)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("name", runner.SHORT)
+def test_as_unpatched(name):
+    """MON-17: what passes unpatched passes patched, but for what known_losses.json names with a reason."""
+    if importlib.util.find_spec("test") is None or importlib.util.find_spec(f"test.{name}") is None:
+        pytest.skip(f"{sys.executable} comes without test.{name}")
+    _passed, lost, output = runner.compare(sys.executable, name, 90)
+    known = runner.known_losses().get(name, {})
+    unknown = {test: outcome for test, outcome in lost.items() if test.removeprefix("test.") not in known}
+    assert unknown == {}, output
+
+
+def test_reasons():
+    """Every known loss has a reason, and belongs to a file that is run."""
+    for name, tests in runner.known_losses().items():
+        assert name in runner.FILES
+        assert all(isinstance(reason, str) and len(reason) > 20 for reason in tests.values()), name
+
+
+def test_comparison_finds_losses():
+    """A test that fails, hangs or is not run when patched is lost; one that failed before is not."""
+    plain = ({"a": "ok", "b": "ok", "c": "ok", "d": "fail", "e": "ok"}, None)
+    patched = ({"a": "ok", "b": "error", "d": "fail"}, "c")
+    assert runner.losses(plain, patched) == {"b": "error", "c": "hang or crash", "e": "not run"}
