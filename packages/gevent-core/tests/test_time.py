@@ -29,7 +29,9 @@ def test_sleep():
     assert green.monotonic() - before >= 0.01
 
 
-@pytest.mark.parametrize(("seconds", "error"), [(-1, ValueError), (-0.001, ValueError), (float("nan"), ValueError), ("1", TypeError)])
+@pytest.mark.parametrize(
+    ("seconds", "error"), [(-1, ValueError), (-0.001, ValueError), (float("nan"), ValueError), ("1", TypeError)]
+)
 def test_sleep_checks(seconds, error):
     """As time.sleep() checks what it is given."""
     with pytest.raises(error):

@@ -475,7 +475,9 @@ print(sorted(name for name in ("time", "socket", "ssl", "threading") if monkey.i
 
 
 def command(tmp_path, *words):
-    return run_script("import sys\nsys.argv[1:] = " + repr(list(map(str, words))) + "\nfrom gevent.monkey import main\nmain()\n", cwd=tmp_path)
+    return run_script(
+        "import sys\nsys.argv[1:] = " + repr(list(map(str, words))) + "\nfrom gevent.monkey import main\nmain()\n", cwd=tmp_path
+    )
 
 
 def test_command_line(tmp_path):
@@ -517,5 +519,7 @@ def test_command_line_help(tmp_path):
 def test_as_module(tmp_path):
     """MON-13: python -m gevent.monkey."""
     (tmp_path / "show.py").write_text("from gevent import monkey\nprint(monkey.is_module_patched('time'))\n")
-    source = "import runpy, sys\nsys.argv[1:] = ['show.py']\nrunpy.run_module('gevent.monkey', run_name='__main__', alter_sys=True)\n"
+    source = (
+        "import runpy, sys\nsys.argv[1:] = ['show.py']\nrunpy.run_module('gevent.monkey', run_name='__main__', alter_sys=True)\n"
+    )
     assert run_script(source, cwd=tmp_path).check().stdout == "True\n"

@@ -11,18 +11,18 @@ import importlib
 saved = {}
 
 
-def get_original(module_name, name):
+def get_original(mod_name, item_name):
     """The unpatched object, whether or not it has been patched.
 
-    *name* is one attribute's name or a sequence of them; a sequence gives a list. Raises AttributeError where the module has
+    *item_name* is one attribute's name or a sequence of them; a sequence gives a list. Raises AttributeError where the module has
     no such name.
     """
-    if isinstance(name, str):
-        originals = saved.get(module_name, {})
-        if name in originals:
-            return originals[name]
-        return getattr(importlib.import_module(module_name), name)
-    return [get_original(module_name, each) for each in name]
+    if isinstance(item_name, str):
+        originals = saved.get(mod_name, {})
+        if item_name in originals:
+            return originals[item_name]
+        return getattr(importlib.import_module(mod_name), item_name)
+    return [get_original(mod_name, each) for each in item_name]
 
 
 allocate_lock, get_ident, start_new_thread, thread_local = get_original(

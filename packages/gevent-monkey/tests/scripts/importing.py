@@ -6,7 +6,9 @@ from pathlib import Path
 
 with tempfile.TemporaryDirectory() as folder:
     sys.path.insert(0, folder)
-    Path(folder, "patches.py").write_text("from gevent import monkey\nmonkey.patch_all()\nimport threading\nlock = threading.Lock()\n")
+    Path(folder, "patches.py").write_text(
+        "from gevent import monkey\nmonkey.patch_all()\nimport threading\nlock = threading.Lock()\n"
+    )
     Path(folder, "slow.py").write_text("import time\ntime.sleep(0.02)\nvalue = 7\n")
     import patches
 

@@ -17,9 +17,7 @@ module = types.ModuleType("outsider")
 module.__file__ = "outsider.py"
 sys.modules["outsider"] = module
 exec(
-    "import socket, time\n"
-    "class Tunnel(socket.socket): pass\n"
-    "def poll(nap=time.sleep): nap(0)\n",
+    "import socket, time\nclass Tunnel(socket.socket): pass\ndef poll(nap=time.sleep): nap(0)\n",
     vars(module),
 )
 

@@ -20,21 +20,95 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 
-FILES = """
-test_socket test_ssl test_select test_selectors test_epoll test_poll test_threading test_thread test_threading_local test_queue
-test_subprocess test_signal test_fork1 test_wait3 test_wait4 test_os test_time test_ftplib test_httplib test_httpservers
-test_urllib2_localnet test_smtplib test_poplib test_imaplib test_telnetlib test_socketserver test_wsgiref test_xmlrpc test_logging
-test_concurrent_futures multiprocessing_fork multiprocessing_spawn test_asyncio test_contextlib test_context test_sched
-test_pty test_threadsignals test_posix test_popen test_urllib test_threadedtempfile test_importlib.test_threaded_import
-test_asyncore test_asynchat test_smtpd test_robotparser test_nntplib test_functools test_reprlib test_tempfile
-test_contextlib_async test_timeout test_largefile test_pdb test_dummy_thread test_thread_local_bytecode test_weakref
-""".split()
+FILES = [
+    "test_socket",
+    "test_ssl",
+    "test_select",
+    "test_selectors",
+    "test_epoll",
+    "test_poll",
+    "test_threading",
+    "test_thread",
+    "test_threading_local",
+    "test_queue",
+    "test_subprocess",
+    "test_signal",
+    "test_fork1",
+    "test_wait3",
+    "test_wait4",
+    "test_os",
+    "test_time",
+    "test_ftplib",
+    "test_httplib",
+    "test_httpservers",
+    "test_urllib2_localnet",
+    "test_smtplib",
+    "test_poplib",
+    "test_imaplib",
+    "test_telnetlib",
+    "test_socketserver",
+    "test_wsgiref",
+    "test_xmlrpc",
+    "test_logging",
+    "test_concurrent_futures",
+    "multiprocessing_fork",
+    "multiprocessing_spawn",
+    "test_asyncio",
+    "test_contextlib",
+    "test_context",
+    "test_sched",
+    "test_pty",
+    "test_threadsignals",
+    "test_posix",
+    "test_popen",
+    "test_urllib",
+    "test_threadedtempfile",
+    "test_importlib.test_threaded_import",
+    "test_asyncore",
+    "test_asynchat",
+    "test_smtpd",
+    "test_robotparser",
+    "test_nntplib",
+    "test_functools",
+    "test_reprlib",
+    "test_tempfile",
+    "test_contextlib_async",
+    "test_timeout",
+    "test_largefile",
+    "test_pdb",
+    "test_dummy_thread",
+    "test_thread_local_bytecode",
+    "test_weakref",
+]
 
 #: A few minutes together: what every run of the test suite does.
-SHORT = """
-test_select test_selectors test_epoll test_poll test_thread test_threading_local test_queue test_fork1 test_wait3 test_wait4 test_sched
-test_contextlib test_context test_threadsignals test_socketserver test_poplib test_urllib2_localnet
-""".split()
+SHORT = [
+    "test_select",
+    "test_selectors",
+    "test_epoll",
+    "test_poll",
+    "test_thread",
+    "test_threading_local",
+    "test_queue",
+    "test_fork1",
+    "test_wait3",
+    "test_wait4",
+    "test_sched",
+    "test_contextlib",
+    "test_context",
+    "test_threadsignals",
+    "test_socketserver",
+    "test_poplib",
+    "test_urllib2_localnet",
+]
+
+
+_EXISTING = """
+import importlib.util, sys
+for name in sys.argv[1:]:
+    if name.startswith("multiprocessing_") or importlib.util.find_spec(f"test.{name}"):
+        print(name)
+"""
 
 
 def run_one(python, name, patched, seconds):
@@ -123,15 +197,17 @@ def main():
     known = known_losses()
     total = unexpected = lost_all = 0
     found = subprocess.run(
-        [arguments.python, "-c", "import sys, importlib.util as u\nfor n in sys.argv[1:]:\n if n.startswith('multiprocessing_') or u.find_spec('test.' + n): print(n)"]
+        [
+            arguments.python,
+            "-c",
+            _EXISTING,
+        ]
         + (arguments.names or FILES),
         stdout=subprocess.PIPE,
         text=True,
     ).stdout.split()
     with ThreadPoolExecutor(arguments.jobs) as executor:
-        jobs = {
-            name: executor.submit(compare, arguments.python, name, arguments.seconds, arguments.only_patched) for name in found
-        }
+        jobs = {name: executor.submit(compare, arguments.python, name, arguments.seconds, arguments.only_patched) for name in found}
         for name, job in jobs.items():
             passed, lost, text = job.result()
             total += passed

@@ -25,6 +25,7 @@ import warnings
 from gevent import events
 from gevent._config import import_path
 from gevent._originals import get_ident, get_original, saved
+from gevent.monkey import _late, _shared
 from gevent.monkey._table import ADAPTED, REMOVED, REPLACED
 
 __all__ = [
@@ -166,7 +167,9 @@ def patch_module(
     if items is None:
         items = getattr(source_module, "__implements__", None)
         if items is None:
-            raise AttributeError(f"{source_module!r} has no __implements__, so say which items are to be patched into {target_module!r}")
+            raise AttributeError(
+                f"{source_module!r} has no __implements__, so say which items are to be patched into {target_module!r}"
+            )
     renamed = items if isinstance(items, dict) else {}
     items = list(items)
 
@@ -222,8 +225,6 @@ def _remove(argument):
 
 def _catch_up(batch):
     """See to what the program has taken from the patched modules before."""
-    from gevent.monkey import _late
-
     _late.rebind(batch.replaced)
     if "locks" in batch.late:
         _late.share_locks()
@@ -235,8 +236,6 @@ def _catch_up(batch):
 
 
 def _warn_of(left):
-    from gevent.monkey import _late
-
     frame = _caller()
     here = "the patching" if frame is None else f"the call at {frame.f_code.co_filename}:{frame.f_lineno}"
     lines = []
@@ -348,17 +347,14 @@ def patch_thread(threading=True, _threading_local=True, Event=True, logging=True
 
 def _join_main_thread():
     """Let greenlets join threads that run already; above all the main one, which ends when the program does."""
-    import threading
-
+    threading = sys.modules["threading"]
     if not hasattr(threading, "_ThreadHandle"):
         return  # before Python 3.13 they are joined by locks, which are shared like all others
-    from gevent.monkey._shared import SharedHandle
-
     for thread in list(threading._active.values()):
         for name in ("_handle", "_os_thread_handle"):
             handle = vars(thread).get(name)
-            if handle is not None and not isinstance(handle, (threading._ThreadHandle, SharedHandle)):
-                setattr(thread, name, SharedHandle(handle))
+            if handle is not None and not isinstance(handle, (threading._ThreadHandle, _shared.SharedHandle)):
+                setattr(thread, name, _shared.SharedHandle(handle))
 
 
 def patch_socket(dns=True, aggressive=True):
@@ -366,24 +362,21 @@ def patch_socket(dns=True, aggressive=True):
 
     *aggressive* is accepted: there is nothing left in :mod:`socket` that blocks.
     """
-    from gevent import socket
-
+    socket = importlib.import_module("gevent.socket")
     with _Batch():
         _patch("socket", leave_out=() if dns else socket.__dns__)
 
 
 def patch_dns():
     """Replace ``socket.getaddrinfo``, ``gethostbyname`` and kin, by those that use the hub's resolver."""
-    from gevent import socket
-
+    socket = importlib.import_module("gevent.socket")
     with _Batch():
         _patch("socket", only=socket.__dns__)
 
 
 def patch_ssl():
     """Replace the sockets and contexts of :mod:`ssl`; contexts that were made before make cooperative sockets, too."""
-    from gevent import ssl
-
+    ssl = importlib.import_module("gevent.ssl")
     with _Batch():
         _patch("ssl")
         if is_module_patched("ssl"):
@@ -415,9 +408,7 @@ def patch_queue():
     with _Batch() as batch:
         _patch("queue")
         if is_module_patched("queue"):
-            from gevent.monkey._shared import also_queues
-
-            also_queues()
+            _shared.also_queues()
             batch.late.add("locks")
 
 
@@ -488,7 +479,9 @@ def patch_all(
             return False
         _warn("patch_all() was called before, with other arguments; what any of the calls asked for is patched now")
     if signal and not os:
-        _warn("patch_all(signal=True, os=False): a handler for SIGCHLD is called, but os.waitpid() is not told of what gevent has reaped")
+        _warn(
+            "patch_all(signal=True, os=False): a handler for SIGCHLD is called, but os.waitpid() is not told of what gevent has reaped"
+        )
     if get_ident() != _main_thread_ident():
         _warn("patch_all() was called outside the main thread, whose locks and sockets may be in use at this moment: call it there")
     try:
@@ -535,8 +528,4 @@ def _main_thread_ident():
 
 def main():
     """Run a program with everything patched: see ``python -m gevent.monkey`` without arguments."""
-    from gevent.monkey.__main__ import run
-
-    run(sys.argv)
-
-
+    import_path("gevent.monkey.__main__.run")(sys.argv)

@@ -2,6 +2,7 @@
 
 import sys
 
+from gevent import monkey
 from gevent.monkey._table import OPTIONS
 
 HELP = f"""Run a Python program with the standard library made cooperative.
@@ -49,8 +50,6 @@ def run(argv):
     if not words:
         print(HELP)
         return
-    from gevent import monkey
-
     if verbose:
         print(f"gevent.monkey.patch_all({', '.join(f'{name}={value!r}' for name, value in arguments.items())})")
     monkey.patch_all(**arguments)

@@ -72,8 +72,11 @@ def adapt_loops(base_events):
     if set_native is None:
         return
 
+    events = base_events.events
+
     def _run(self):
-        set_native(self._loop)
+        if events._get_running_loop() is self._loop:  # not so if somebody makes the loop's steps by hand
+            set_native(self._loop)
         run(self)
 
     handle._run = _run

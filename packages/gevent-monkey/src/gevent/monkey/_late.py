@@ -17,7 +17,7 @@ import sys
 import types
 from collections import deque
 
-from gevent._originals import saved, thread_local
+from gevent._originals import allocate_lock, saved, thread_local
 from gevent.local import local
 from gevent.monkey._shared import is_native, shared
 from gevent.monkey._table import KEEP_ORIGINALS, NOT_REBOUND, SUBCLASSED
@@ -61,7 +61,7 @@ def rebind(replaced):
 
 def _native_objects():
     found = {}
-    tracked = gc.is_tracked(_a_lock())
+    tracked = gc.is_tracked(allocate_lock())
     for each in gc.get_objects():
         if is_native(each):
             found[id(each)] = each
@@ -69,12 +69,6 @@ def _native_objects():
             # Up to Python 3.9 the garbage collector does not know locks.
             found.update((id(value), value) for value in list(each.values()) if is_native(value))
     return list(found.values())
-
-
-def _a_lock():
-    from gevent._originals import allocate_lock
-
-    return allocate_lock()
 
 
 def share_locks():

@@ -19,7 +19,7 @@ from greenlet import getcurrent
 
 from gevent import threading
 from gevent._originals import get_original
-from gevent._switching import get_hub, get_hub_if_exists, get_loop, set_hub
+from gevent.hub import get_hub, get_hub_if_exists, set_hub
 from gevent.monkey._shared import wait_until
 
 __all__ = ["adapt_connections", "adapt_locks", "adapt_processes"]
@@ -86,7 +86,7 @@ def _is_ready(fd, event):
 def _read(fd, size):
     while True:
         if not _is_ready(fd, select.POLLIN):
-            get_loop().wait_fd(fd, _READ)
+            get_hub().loop.wait_fd(fd, _READ)
         try:
             return os.read(fd, size)
         except BlockingIOError:  # somebody else was quicker, and the descriptor does not block
@@ -96,7 +96,7 @@ def _read(fd, size):
 def _write(fd, data):
     while True:
         if not _is_ready(fd, select.POLLOUT):
-            get_loop().wait_fd(fd, _WRITE)
+            get_hub().loop.wait_fd(fd, _WRITE)
         try:
             if stat.S_ISSOCK(os.fstat(fd).st_mode):
                 return _send_some(fd, data)

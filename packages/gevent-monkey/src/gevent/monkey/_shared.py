@@ -18,7 +18,7 @@ from gevent.thread import get_ident
 FIRST_LOOK = 0.0005
 LAST_LOOK = 0.02
 
-_Empty = get_original("queue", "Empty")
+_Empty = get_original("_queue", "Empty")
 
 
 def wait_until(ask, timeout, released=None):

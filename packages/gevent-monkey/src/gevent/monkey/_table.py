@@ -8,7 +8,11 @@ REPLACED = {
     "time": [("time", "gevent.time", None)],
     "thread": [
         ("_thread", "gevent.thread", None),
-        ("_thread", "gevent.thread", {"allocate": "allocate", "exit_thread": "exit", "start_new": "start_new_thread", "RLock": "RLock"}),
+        (
+            "_thread",
+            "gevent.thread",
+            {"allocate": "allocate", "exit_thread": "exit", "start_new": "start_new_thread", "RLock": "RLock"},
+        ),
         # Since Python 3.13:
         ("_thread", "gevent.thread", {"lock": "LockType"}),
         ("_thread", "gevent.threading", {"start_joinable_thread": "_start_joinable_thread", "_ThreadHandle": "_ThreadHandle"}),
@@ -22,7 +26,11 @@ REPLACED = {
     "select": [("select", "gevent.select", ["select"]), ("selectors", "gevent.selectors", ["SelectSelector"])],
     "poll": [
         ("select", "gevent.select", None),
-        ("selectors", "gevent.selectors", ["PollSelector", "EpollSelector", "KqueueSelector", "DevpollSelector", "DefaultSelector"]),
+        (
+            "selectors",
+            "gevent.selectors",
+            ["PollSelector", "EpollSelector", "KqueueSelector", "DevpollSelector", "DefaultSelector"],
+        ),
     ],
     "subprocess": [("subprocess", "gevent.subprocess", None)],
     "builtins": [("builtins", "gevent.builtins", None)],
@@ -55,4 +63,18 @@ KEEP_ORIGINALS = ("gevent", "greenlet", "importlib", "debugpy", "pydevd", "_pyde
 SUBCLASSED = [("socket", "socket"), ("ssl", "SSLSocket"), ("subprocess", "Popen"), ("select", "poll"), ("select", "epoll")]
 
 #: What the command line takes.
-OPTIONS = ["socket", "dns", "time", "select", "thread", "os", "ssl", "subprocess", "sys", "builtins", "signal", "queue", "contextvars"]
+OPTIONS = [
+    "socket",
+    "dns",
+    "time",
+    "select",
+    "thread",
+    "os",
+    "ssl",
+    "subprocess",
+    "sys",
+    "builtins",
+    "signal",
+    "queue",
+    "contextvars",
+]
