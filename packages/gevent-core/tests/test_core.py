@@ -25,6 +25,7 @@ import weakref
 
 import greenlet
 import pytest
+from gevent_testkit.children import has_pidfd
 from gevent_testkit.scripts import run_script
 
 BACKENDS = ["cext", "cffi"]
@@ -187,16 +188,11 @@ def kind(request, core):
     return request.param
 
 
-@functools.cache
 def child_anywhere():
     """Whether the kernel offers pidfd_open(2), so that any loop can watch children."""
     if os.environ.get("GEVENT_CHILD_WATCHER") == "sigchld":
         return False
-    try:
-        os.close(os.pidfd_open(os.getpid()))
-    except (AttributeError, OSError):
-        return False
-    return True
+    return has_pidfd()
 
 
 def run(loop, limit=15.0):

@@ -18,6 +18,7 @@ import weakref
 
 import greenlet
 import pytest
+from gevent_testkit.children import start_shell
 
 if importlib.util.find_spec("gevent._libev.cext") is None:
     pytest.skip("the cext backend is not built for this interpreter", allow_module_level=True)
@@ -315,7 +316,7 @@ def test_a_child_watcher_gives_its_descriptor_back(loop):
         child.stop()
     assert descriptors() == before
     for _ in range(20):
-        pid = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 0"], os.environ)
+        pid = start_shell("exit 0")
         child = loop.child(pid)
         child.start(child.stop)
         loop.run()

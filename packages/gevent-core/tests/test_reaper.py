@@ -6,6 +6,7 @@ import signal
 
 import pytest
 from gevent import _reaper
+from gevent_testkit.children import start_shell, wait_for_end
 
 
 @pytest.fixture
@@ -14,11 +15,10 @@ def spawn():
     children = []
 
     def spawn(status=0, group=None, wait=True):
-        options = {} if group is None else {"setpgroup": group}
-        pid = os.posix_spawn("/bin/sh", ["sh", "-c", f"exit {status}" if wait else "exec sleep 60"], os.environ, **options)
+        pid = start_shell(f"exit {status}" if wait else "exec sleep 60", group=group)
         children.append(pid)
         if wait:
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            wait_for_end(pid)
         return pid
 
     yield spawn
@@ -151,7 +151,7 @@ def test_a_number_used_again(spawn):
     _reaper.forget(pid)
     claim = _reaper.claim(pid)
     os.kill(pid, signal.SIGKILL)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    wait_for_end(pid)
     assert _reaper.collect(claim) == (pid, signal.SIGKILL)
     assert stale.end is None
 
@@ -182,7 +182,7 @@ def test_stops_are_told_to_those_who_trace(spawn):
     assert _reaper.collect(tracing) == (pid, status)  # once
     assert _reaper.collect(tracing) is None
     os.kill(pid, signal.SIGKILL)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    wait_for_end(pid)
     assert [_reaper.collect(each) for each in (tracing, plain, any_child)] == [(pid, signal.SIGKILL)] * 3
 
 

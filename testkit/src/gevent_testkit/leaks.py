@@ -4,6 +4,9 @@ How it works: a :class:`Snapshot` before the test collects garbage, moves all th
 (``gc.freeze``), and counts the rest. So the collector sees only what the test makes, and looking costs a fraction of a
 millisecond whatever came before. :meth:`Snapshot.left_behind` counts again. Only if something grew does it go the slow way: give
 the hub a few turns, collect garbage, wait a moment for threads to end, and then list what is still there.
+
+PyPy has no ``gc.freeze``, and looking through all objects, or collecting garbage, takes it a good part of a second. There greenlets are
+noted as they are made, and only living ones count: whether something still refers to a dead one, only a collection could tell.
 """
 
 import contextlib
@@ -12,6 +15,7 @@ import os
 import sys
 import threading
 import time
+import weakref
 
 #: Seconds that native threads get to end after the test; the kernel takes a moment to take them off its list.
 THREAD_GRACE = 1.0
@@ -59,11 +63,29 @@ def _greenlets():
         return []
     greenlet_class = greenlet_module.greenlet
     hub_class = getattr(sys.modules.get("gevent.hub"), "Hub", ())
-    return [
-        each
-        for each in gc.get_objects()
-        if isinstance(each, greenlet_class) and each.parent is not None and not isinstance(each, hub_class)
-    ]
+    if sys.implementation.name == "pypy":
+        _note_greenlets(greenlet_class)
+        candidates = [each for each in list(_noted.values()) if not each.dead]
+    else:
+        candidates = [each for each in gc.get_objects() if isinstance(each, greenlet_class)]
+    return [each for each in candidates if each.parent is not None and not isinstance(each, hub_class)]
+
+
+_noted = weakref.WeakValueDictionary()  # on PyPy: all greenlets, by their id
+
+
+def _note_greenlets(greenlet_class):
+    make = greenlet_class.__new__
+    if hasattr(make, "gevent_testkit"):
+        return
+
+    def make_and_note(cls, *args, **kwargs):
+        new = make(cls, *args, **kwargs)
+        _noted[id(new)] = new
+        return new
+
+    make_and_note.gevent_testkit = True
+    greenlet_class.__new__ = make_and_note
 
 
 def _watchers():
@@ -150,6 +172,8 @@ class Snapshot:
             if _hub() is not None:
                 sys.modules["gevent.hub"].sleep(0)
             gc.collect()
+            if not self._grown():
+                return
         deadline = time.monotonic() + THREAD_GRACE
         while self._new_threads() > 0 and time.monotonic() < deadline:
             time.sleep(0.005)

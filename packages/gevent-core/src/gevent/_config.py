@@ -318,7 +318,9 @@ config = Config(
             "Addresses of the name servers to ask (gevent-ares).",
         ),
         Setting("resolver_timeout", "GEVENT_RESOLVER_TIMEOUT", _seconds, None, "Seconds for one look-up in all (gevent-ares)."),
-        Setting("ares_flags", "GEVENTARES_FLAGS", _optional_count, None, "The sum of some ARES_FLAG_* of gevent.ares (gevent-ares)."),
+        Setting(
+            "ares_flags", "GEVENTARES_FLAGS", _optional_count, None, "The sum of some ARES_FLAG_* of gevent.ares (gevent-ares)."
+        ),
         Setting("ares_timeout", "GEVENTARES_TIMEOUT", _seconds, None, "Seconds to wait for a name server at first (gevent-ares)."),
         Setting("ares_tries", "GEVENTARES_TRIES", _optional_count, None, "How often each name server is asked (gevent-ares)."),
         Setting(

@@ -16,7 +16,6 @@ import importlib
 
 from gevent._config import config, loop_backend
 
-
 _backend = importlib.import_module(f"gevent._libev.{loop_backend()}")
 
 __all__ = [

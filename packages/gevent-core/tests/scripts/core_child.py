@@ -6,6 +6,7 @@ import signal
 
 from core_support import Recorder, arguments, core, make_loop, run
 from gevent import _reaper
+from gevent_testkit.children import start_shell, wait_for_end
 
 which = arguments[0]
 method = os.environ["GEVENT_CHILD_WATCHER"]
@@ -14,7 +15,7 @@ loop = make_loop(which, recorder)
 
 
 def spawn(script):
-    return os.posix_spawn("/bin/sh", ["sh", "-c", script], os.environ)
+    return start_shell(script)
 
 
 def gone(pid):
@@ -71,7 +72,7 @@ for script, expected in (("exit 0", 0), ("exit 3", 3 << 8), ("kill -TERM $$", si
 
 # One that ended before it was watched.
 pid = spawn("exit 4")
-os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+wait_for_end(pid)
 run_for(0.001)
 seen = []
 watch(pid, seen)
@@ -108,7 +109,7 @@ assert os.waitpid(pid, 0) == (pid, 8 << 8)
 
 # A watcher that was stopped can be started again.
 read, write = os.pipe()
-pid = os.posix_spawn("/bin/sh", ["sh", "-c", "read x; exit 5"], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, read, 0)])
+pid = start_shell("read x; exit 5", stdin=read)
 os.close(read)
 seen = []
 child = watch(pid, seen)
@@ -132,7 +133,7 @@ assert os.waitpid(unwatched, 0) == (unwatched, 1 << 8)
 
 # ref=False does not keep the loop running, and is told while something else does.
 read, write = os.pipe()
-pid = os.posix_spawn("/bin/sh", ["sh", "-c", "read x; exit 7"], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, read, 0)])
+pid = start_shell("read x; exit 7", stdin=read)
 os.close(read)
 seen = []
 child = watch(pid, seen, ref=False)
@@ -180,7 +181,7 @@ del recorder.reports[:]
 
 # A child that somebody else has waited for: nobody can know its status any more, and it does not pass for success.
 pid = spawn("exit 1")
-os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+wait_for_end(pid)
 seen = []
 child = watch(pid, seen, ref=False)
 assert os.waitpid(pid, 0) == (pid, 1 << 8)
@@ -192,7 +193,7 @@ assert seen == [(pid, 255 << 8)], seen
 # The same with somebody who asks gevent: both know.
 for any_child in (False, True):
     pid = spawn("exit 6")
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    wait_for_end(pid)
     seen = []
     watchers = [watch(pid, seen, ref=False) for _ in range(2)]
     assert _reaper.take(-1 if any_child else pid)[:2] == (pid, 6 << 8)
@@ -220,7 +221,7 @@ child.start(seen.append, "started")
 loop.run(nowait=True)
 assert seen == [], seen
 os.kill(pid, signal.SIGKILL)
-os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+wait_for_end(pid)
 keep = loop.timer(15)
 keep.start(seen.append, "too late")
 
@@ -297,7 +298,7 @@ if which == "default":
 # trace=1: stops are told too. Only SIGCHLD knows of them, so on the default loop.
 if which == "default":
     read, write = os.pipe()
-    pid = os.posix_spawn("/bin/sh", ["sh", "-c", "kill -STOP $$; exit 3"], os.environ)
+    pid = start_shell("kill -STOP $$; exit 3")
     seen = []
     child = loop.child(pid, trace=1)
 
@@ -315,8 +316,7 @@ if which == "default":
 
     # Whoever traces is told everything, by whichever watcher it was fetched; others of the end alone. pid 0 is any child.
     read, write = os.pipe()
-    script = ["sh", "-c", "kill -STOP $$; read x; exit 4"]
-    pid = os.posix_spawn("/bin/sh", script, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, read, 0)])
+    pid = start_shell("kill -STOP $$; read x; exit 4", stdin=read)
     os.close(read)
     seen = [[], [], [], []]
     watchers = [loop.child(pid, trace=1), loop.child(pid, trace=1), loop.child(pid), loop.child(0)]

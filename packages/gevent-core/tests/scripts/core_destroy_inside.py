@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 
 from core_support import Recorder, core, make_loop
+from gevent_testkit.children import has_pidfd
 
 KINDS = ["io", "timer", "signal", "child", "stat", "async_", "idle", "prepare", "check", "fork"]
 
@@ -102,11 +103,7 @@ def destroy_in(kind, crowded):
 
 
 recorder = Recorder()
-anywhere = True
-try:
-    os.close(os.pidfd_open(os.getpid()))
-except (AttributeError, OSError):
-    anywhere = False
+anywhere = has_pidfd()
 signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 for kind in KINDS:
     if kind != "child" or anywhere:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 
 from core_support import arguments, make_loop, run
+from gevent_testkit.children import has_pidfd, start_shell, wait_for_end
 
 which = arguments[0]
 
@@ -22,7 +23,7 @@ def caught():
 
 
 def spawn(status):
-    return os.posix_spawn("/bin/sh", ["sh", "-c", f"exit {status}"], os.environ)
+    return start_shell(f"exit {status}")
 
 
 def run_for(loop, seconds):
@@ -54,7 +55,7 @@ handler = signal.getsignal(signal.SIGCHLD)
 loop = make_loop(which)
 pid = spawn(1)
 # Blocks in the kernel, so that the signal comes before the end whatever the machine does; the child stays to be waited for.
-os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+wait_for_end(pid)
 run_for(loop, 0.001)
 assert calls
 assert signal.getsignal(signal.SIGCHLD) is handler
@@ -62,11 +63,7 @@ assert caught() in (True, None)
 assert os.waitpid(pid, 0) == (pid, 1 << 8)
 
 # 3. So it does with a child watcher, where the kernel offers pidfd_open: the watcher has no business with the signal.
-try:
-    os.close(os.pidfd_open(os.getpid()))
-except (AttributeError, OSError):
-    pass
-else:
+if has_pidfd():
     del calls[:]
     pid, other = spawn(5), spawn(6)
     seen = []

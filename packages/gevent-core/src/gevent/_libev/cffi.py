@@ -22,14 +22,15 @@ arguments, or None if it was taken back. Its ticket is its position, counted fro
 lock in C: nothing of Python runs while it is held, so neither a signal handler nor a finalizer can run into it.
 """
 
+import _signal  # not signal: that imports enum, for names that nobody here needs
 import os
 import sys
 from collections import deque
 from errno import EBADF, EBUSY
 from time import monotonic
+from weakref import WeakSet
 from weakref import ref as weak_reference
 
-import _signal  # not signal: that imports enum, for names that nobody here needs
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from gevent._config import config as _config
@@ -240,6 +241,7 @@ def setswitchinterval(interval):
 # ---- State: what loop objects over one libev loop share ----------------------------------------------------------------------
 
 _default_state = None  # a weak reference
+_states = WeakSet()  # all that were not destroyed
 _default_destroyed = False
 _armed_fd = -1  # the end of our pipe that is Python's wake-up descriptor now, if one is
 _SPARE_PARKS = 4096  # structs of ended waits that are kept for new ones
@@ -261,6 +263,7 @@ class _State:
         "hub",
         "is_default",
         "open",
+        "pid",
         "posted",
         "queue",
         "runner",
@@ -295,7 +298,9 @@ class _State:
         if number:
             raise OSError(number, f"libev cannot make a loop for {_contract.flags_to_list(flags)}: {os.strerror(number)}")
         self.thread = get_ident()  # the native thread that may touch everything but `posted`
+        self.pid = os.getpid()  # the process it was made in, or made fit for by reinit()
         self.alive = self.open = True  # open: not being destroyed; alive: not destroyed
+        _states.add(self)
         self.make_wakeup()
 
     def __del__(self):
@@ -315,6 +320,7 @@ class _State:
             self.release_sigchld()
         self.drop_wakeup()
         self.alive = False
+        _states.discard(self)
         lib.gevent_loop_close(self.c)
         if self.is_default:
             _default_destroyed = True
@@ -448,13 +454,28 @@ class _State:
 
     def take_sigchld(self):
         if not self.sigchld_on:
-            if lib.gevent_take_sigchld(self.c, _signal.SIGCHLD):
+            number = lib.gevent_take_sigchld(self.c, _signal.SIGCHLD)
+            if number == EBUSY and _give_up_signals():
+                number = lib.gevent_take_sigchld(self.c, _signal.SIGCHLD)
+            if number:
                 raise _watched_elsewhere(_signal.SIGCHLD)
             self.sigchld_on = True
 
     def release_sigchld(self):
         lib.gevent_release_sigchld(self.c)
         self.sigchld_on = False
+
+
+def _give_up_signals():
+    """Stop the watchers of signals on loops whose threads are not in this forked child; returns whether there are such loops."""
+    found = [state for state in list(_states) if state.pid != os.getpid()]
+    for state in found:
+        for each in list(state.slots):
+            if isinstance(each, (signal, child)):
+                each._stop_now()
+        if state.sigchld_on:
+            state.release_sigchld()
+    return bool(found)
 
 
 def _watched_elsewhere(number):
@@ -586,12 +607,7 @@ class loop:
                 if nowait or once:
                     self._run_ready(state)
                     break
-                if (
-                    c.active <= 0
-                    and state.head >= len(state.queue)
-                    and not state.posted
-                    and not lib.ev_pending_count(c.ptr)
-                ):
+                if c.active <= 0 and state.head >= len(state.queue) and not state.posted and not lib.ev_pending_count(c.ptr):
                     break
         finally:
             _thread.running = outer_running
@@ -1008,15 +1024,17 @@ class loop:
         """Make the loop usable in a forked child. Only the child calls this, before the loop runs there."""
         state = _check(self)
         state.thread = get_ident()
+        state.pid = os.getpid()
         armed = state.armed
-        if state.c.wakeup_fds[0] >= 0:  # the pipe is the parent's too
-            state.disarm_wakeup()
-            number = lib.gevent_wakeup_renew(state.c)
-            if number:
-                raise OSError(number, f"no pipe for the forked child's loop: {os.strerror(number)}")
-            state.make_wakeup()
-            if armed:
-                state.arm_wakeup()
+        if state.c.wakeup_fds[0] < 0:
+            armed = state.running > 0  # a loop of another thread, which is now the main one and handles signals
+        state.disarm_wakeup()
+        number = lib.gevent_wakeup_renew(state.c)  # the pipe is the parent's too
+        if number:
+            raise OSError(number, f"no pipe for the forked child's loop: {os.strerror(number)}")
+        state.make_wakeup()
+        if armed:
+            state.arm_wakeup()
         lib.gevent_loop_reinit(state.c)
 
     def install_sigchld(self):
@@ -1517,6 +1535,8 @@ class watcher:
         if not self._listed:
             self._enlist(state)
         number = lib.gevent_start(state.c, self._c)
+        if number == EBUSY and _give_up_signals():
+            number = lib.gevent_start(state.c, self._c)
         if number:
             self._delist(state)
         return number

@@ -1,0 +1,54 @@
+"""Child processes for tests that watch them: started without subprocess, which would wait for them itself.
+
+PyPy has neither ``os.posix_spawn`` nor ``os.pidfd_open`` nor ``os.waitid``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+
+_P_PID, _WEXITED, _WNOWAIT = 1, 4, 0x01000000  # of Linux
+_PIDFD_OPEN = 434
+
+
+def start_shell(command: str, stdin: int | None = None, group: int | None = None) -> int:
+    """The pid of a child process that runs *command* in sh. Nobody waits for it but the caller.
+
+    *stdin* is the descriptor that it reads from; *group* the process group it joins, 0 for a new one.
+    """
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        if stdin is not None:
+            os.dup2(stdin, 0)
+        if group is not None:
+            os.setpgid(0, group)
+        os.execv("/bin/sh", ["sh", "-c", command])
+    finally:
+        os._exit(127)
+
+
+def wait_for_end(pid: int) -> None:
+    """Block until the child *pid* has ended, and leave its status to whoever asks."""
+    if hasattr(os, "waitid"):
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    elif ctypes.CDLL(None, use_errno=True).waitid(_P_PID, pid, ctypes.create_string_buffer(128), _WEXITED | _WNOWAIT):
+        raise OSError(ctypes.get_errno(), f"waitid(2) failed for {pid}")
+
+
+@functools.cache
+def has_pidfd() -> bool:
+    """Whether the kernel has pidfd_open(2)."""
+    if hasattr(os, "pidfd_open"):
+        try:
+            fd = os.pidfd_open(os.getpid())
+        except OSError:
+            return False
+    else:
+        fd = ctypes.CDLL(None).syscall(_PIDFD_OPEN, os.getpid(), 0)
+    if fd >= 0:
+        os.close(fd)
+    return fd >= 0
