@@ -1,0 +1,103 @@
+"""Which distributions make up this release of gevent, and whether they are what is installed.
+
+    $ python -m gevent.release
+
+prints both sets beside each other, then what is wrong, and exits with 1 if anything is. What is released is what the metapackage
+``gevent`` requires; what is installed is read from the metadata of each distribution, and each of its files is looked for.
+
+That last step finds the damage of ``pip install -U gevent`` over the older one-piece gevent: pip first installs the new
+distributions over the old files, then removes the old distribution with all that was on its list, so that files which are in both
+are gone. For the same reason nothing of gevent is imported here: this module has to run when the rest is in ruins.
+"""
+
+import re
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import PurePosixPath
+
+__all__ = ["installed", "lost_files", "main", "problems", "released"]
+
+_PIN = re.compile(r"([A-Za-z0-9._-]+)\s*==\s*([^\s;,]+)")
+
+
+def released():
+    """``{distribution: version}`` of this release: what the metapackage gevent pins.
+
+    Raises :class:`importlib.metadata.PackageNotFoundError` where it is not installed, as in a checkout that was only put on the path.
+
+    .. versionadded:: 26.11.0
+    """
+    return dict(_PIN.match(requirement).groups() for requirement in distribution("gevent").requires or ())
+
+
+def installed(names=None):
+    """``{distribution: version}`` of what is installed, of *names* or else of :func:`released`; None for what is not there.
+
+    .. versionadded:: 26.11.0
+    """
+    return {name: _version(name) for name in (released() if names is None else names)}
+
+
+def _version(name):
+    try:
+        return distribution(name).version
+    except PackageNotFoundError:
+        return None
+
+
+def lost_files(name):
+    """The files of the distribution *name* that were installed and are not there any more, as paths relative to its root.
+
+    Compiled bytecode does not count. Raises :class:`importlib.metadata.PackageNotFoundError` where it is not installed.
+
+    .. versionadded:: 26.11.0
+    """
+    files = distribution(name).files or ()
+    return [str(file) for file in files if PurePosixPath(file).suffix != ".pyc" and not file.locate().exists()]
+
+
+def problems():
+    """What is wrong with this installation, a sentence each; an empty list if nothing is.
+
+    .. versionadded:: 26.11.0
+    """
+    found = []
+    damaged = []
+    for name, version in released().items():
+        have = _version(name)
+        if have is None:
+            found.append(f"{name} is not installed: pip install {name}=={version}")
+            continue
+        if have != version:
+            found.append(f"{name} is {have}, and this release was tested with {version}: pip install {name}=={version}")
+        lost = lost_files(name)
+        if lost:
+            found.append(f"{name} has lost {len(lost)} of its files, {lost[0]} for one")
+            damaged.append(f"{name}=={have}")
+    if damaged:
+        found.append(
+            "files are lost when pip upgrades over the older one-piece gevent. This puts them back: "
+            f"pip install --force-reinstall --no-deps {' '.join(damaged)}"
+        )
+    return found
+
+
+def main():
+    """Print the table and the problems; returns the exit status, 0 or 1."""
+    try:
+        wanted = released()
+    except PackageNotFoundError:
+        print("the distribution gevent, whose set this compares with, is not installed: pip install gevent", file=sys.stderr)
+        return 1
+    rows = [("distribution", "released", "installed")]
+    rows += [(name, version, _version(name) or "-") for name, version in wanted.items()]
+    for name, version, have in rows:
+        print(f"{name:18} {version:10} {have}")
+    wrong = problems()
+    if wrong:
+        print("", *wrong, sep="\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+"""Install the built files of dist/ in empty environments, in each combination that users make, and use what is there.
+
+    python tools/install_matrix.py [--dist DIR] [--python PYTHON ...] [CASE ...]
+
+Nothing comes from the checkout: pip sees only the files, and the few libraries they need (greenlet, cffi), which are fetched once.
+Prints a line for each interpreter and case; the exit status is 1 if any failed, after all have been tried.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CHECKS = HERE / "install_checks.py"
+SIBLINGS = ["gevent-core", "gevent-ares", "gevent-subprocess", "gevent-wsgi", "gevent-monkey"]
+ALL = [*SIBLINGS, "gevent"]
+#: A release of upstream's one-piece gevent, for the upgrade over it.
+ONE_PIECE = "gevent == 25.9.1"
+
+
+class Failure(Exception):
+    """What a command that should have worked, or failed, did instead."""
+
+
+def run(*command):
+    return subprocess.run([str(each) for each in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/")
+
+
+def must(*command):
+    done = run(*command)
+    if done.returncode:
+        raise Failure(f"{' '.join(map(str, command))}\n{done.stdout.strip()}")
+    return done.stdout
+
+
+class Environment:
+    """An empty virtual environment of *python* that installs from *dist* alone."""
+
+    def __init__(self, python, folder, dist):
+        must(python, "-m", "venv", folder)
+        self.python = Path(folder, "bin", "python")
+        self.dist = dist
+
+    def pip(self, *arguments, fetch=False):
+        source = [] if fetch else ["--no-index", "--find-links", self.dist]
+        return run(self.python, "-m", "pip", "--disable-pip-version-check", "install", "-q", *source, *arguments)
+
+    def install(self, *requirements, fetch=False):
+        done = self.pip(*requirements, fetch=fetch)
+        if done.returncode:
+            raise Failure(f"pip install {' '.join(map(str, requirements))}\n{done.stdout.strip()}")
+
+    def refuse(self, *requirements):
+        done = self.pip(*requirements)
+        if not done.returncode:
+            raise Failure(f"pip install {' '.join(map(str, requirements))} should have been refused")
+
+    def uninstall(self, *names):
+        must(self.python, "-m", "pip", "uninstall", "-q", "-y", *names)
+
+    def check(self, *distributions):
+        must(self.python, "-I", "-W", "error", CHECKS, *distributions)
+
+    def release(self):
+        return run(self.python, "-I", "-m", "gevent.release")
+
+
+def reversioned(dist, name, version, folder):
+    """A copy of the wheel of *name* that says it is of *version*."""
+    [wheel] = dist.glob(f"{name.replace('-', '_')}-*.whl")
+    old = wheel.name.split("-")[1]
+    copy = Path(folder, wheel.name.replace(f"-{old}-", f"-{version}-"))
+    stem = name.replace("-", "_")
+    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(copy, "w") as target:
+        for item in source.infolist():
+            data = source.read(item)
+            if item.filename.endswith(".dist-info/METADATA"):
+                data = re.sub(rb"(?m)^Version: .*$", b"Version: " + version.encode(), data)
+            if item.filename.endswith(".dist-info/RECORD"):
+                data = re.sub(rb"(?m)^(.*METADATA),[^,]*,[^,]*$", rb"\1,,", data)
+                data = data.replace(f"{stem}-{old}.dist-info".encode(), f"{stem}-{version}.dist-info".encode())
+            target.writestr(item.filename.replace(f"{stem}-{old}.dist-info", f"{stem}-{version}.dist-info"), data)
+    return copy
+
+
+def core_alone(environment):
+    environment.install("gevent-core")
+    environment.check("gevent-core")
+
+
+def with_sibling(name, *more):
+    def case(environment):
+        environment.install(name)
+        environment.check("gevent-core", *more, name)
+
+    return case
+
+
+def everything(environment):
+    environment.install("gevent")
+    environment.check(*ALL)
+    must(environment.python, "-m", "pip", "check")
+
+
+def upgrade_within_the_pin(environment):
+    environment.install("gevent-wsgi")
+    with tempfile.TemporaryDirectory() as folder:
+        environment.install("--upgrade", "--no-deps", reversioned(environment.dist, "gevent-core", "26.11.99", folder))
+    must(environment.python, "-m", "pip", "check")
+    environment.check("gevent-core", "gevent-wsgi")
+
+
+def refused_outside_the_pin(environment):
+    environment.install("gevent-core")
+    with tempfile.TemporaryDirectory() as folder:
+        environment.refuse("gevent-wsgi", reversioned(environment.dist, "gevent-core", "27.1.0", folder))
+        environment.refuse("gevent", reversioned(environment.dist, "gevent-core", "26.11.99", folder))
+    environment.check("gevent-core")
+
+
+def uninstalled_one_by_one(environment):
+    environment.install("gevent")
+    left = list(ALL)
+    for name in ("gevent", "gevent-monkey", "gevent-wsgi", "gevent-ares", "gevent-subprocess"):
+        environment.uninstall(name)
+        left.remove(name)
+        environment.check(*left)
+
+
+def over_the_one_piece_gevent(environment):
+    """pip breaks it; gevent.release says so and names the command that mends it, which does; uninstalling first is fine."""
+    environment.install(ONE_PIECE, fetch=True)
+    environment.install("--upgrade", "gevent")
+    told = environment.release()
+    if told.returncode != 1 or "--force-reinstall" not in told.stdout:
+        raise Failure(f"the damage was not found:\n{told.stdout}")
+    cure = told.stdout.partition("pip install --force-reinstall")[2].split()
+    environment.install("--force-reinstall", *cure)
+    environment.check(*ALL)
+    environment.uninstall(*ALL)
+    environment.install(ONE_PIECE, fetch=True)
+    environment.uninstall("gevent")
+    environment.install("gevent")
+    environment.check(*ALL)
+
+
+CASES = {
+    "core": core_alone,
+    "wsgi": with_sibling("gevent-wsgi"),
+    "subprocess": with_sibling("gevent-subprocess"),
+    "ares": with_sibling("gevent-ares"),
+    "monkey": with_sibling("gevent-monkey", "gevent-subprocess"),
+    "everything": everything,
+    "upgrade": upgrade_within_the_pin,
+    "outside": refused_outside_the_pin,
+    "uninstall": uninstalled_one_by_one,
+    "one-piece": over_the_one_piece_gevent,
+}
+
+
+def fetch_needs(python, dist, folder):
+    """The files of *dist* for this interpreter, and what they need from elsewhere, in *folder*: all that pip then looks at."""
+    must(python, "-m", "venv", folder / "venv")
+    pip = [folder / "venv" / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
+    must(*pip, "download", "-q", "--dest", folder / "files", "--find-links", dist, "--prefer-binary", "gevent")
+    return folder / "files"
+
+
+def try_case(case, python, files):
+    """None, or what went wrong."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            case(Environment(python, folder, files))
+        except Failure as failure:
+            return str(failure)
+    return None
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all unless given")
+    parser.add_argument("--dist", type=Path, default=HERE.parent / "dist", help="the folder with the built files (dist)")
+    parser.add_argument("--python", action="append", help="an interpreter; this one unless given; may be repeated")
+    options = parser.parse_args(arguments)
+    unknown = set(options.cases) - set(CASES)
+    if unknown:
+        parser.error(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
+    dist = options.dist.resolve()
+    if not list(dist.glob("gevent_core-*.whl")):
+        parser.error(f"no wheel of gevent-core in {dist}: build them first, nox -s wheels")
+    failures = []
+    for python in options.python or [sys.executable]:
+        version = must(python, "-c", "import platform as p; print(p.python_implementation(), p.python_version())").strip()
+        with tempfile.TemporaryDirectory() as folder:
+            files = fetch_needs(python, dist, Path(folder))
+            for name in options.cases or CASES:
+                wrong = try_case(CASES[name], python, files)
+                print(f"{version:18} {name:12} {'FAILED' if wrong else 'ok'}", flush=True)
+                if wrong:
+                    failures.append(f"--- {version}, {name}\n{wrong}")
+    if failures:
+        print("", *failures, sep="\n")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
