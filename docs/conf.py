@@ -1,7 +1,6 @@
 """Sphinx settings. `nox -s docs` builds with every warning an error, then runs the examples.
 
-The pages of the reference are written here, at the start of each build: one for each public module that exists, in the order of
-tools/layers.toml. So no module can be forgotten.
+Some pages are made from other files at the start of each build, see _ext/pages.py.
 """
 
 import importlib
@@ -15,6 +14,8 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+from pages import public_modules, write_all
 
 project = "gevent"
 author = "the gevent contributors"
@@ -23,8 +24,10 @@ release = tomllib.loads((ROOT / "packages" / "gevent-core" / "pyproject.toml").r
 version = release.rpartition(".")[0]
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.doctest", "myst_parser"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_ext"]
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["gevent.css"]
 html_title = f"gevent {release}"
 
 autodoc_default_options = {"members": True, "undoc-members": False, "show-inheritance": True}
@@ -33,70 +36,12 @@ autodoc_typehints = "description"
 nitpicky = True
 # Only our own public names have to resolve: for those of other projects a build would need the network.
 nitpick_ignore_regex = [("py:.*", r"(?!gevent\.).*"), ("py:.*", r"gevent\.(.*\.)?_.*")]
+# An annotation says `greenlet` without its module, and two classes have an attribute of that name. What is misspelt is still an error.
+suppress_warnings = ["ref.python"]
 doctest_test_doctest_blocks = "default"
-
-#: Titles of the reference's parts: the layers that have public modules.
-PARTS = {
-    "front": "Front",
-    "hub": "Hub and greenlets",
-    "greenlet": "Hub and greenlets",
-    "switching": "Hub and greenlets",
-    "sync": "Synchronization",
-    "io": "Input and output",
-    "servers": "Servers",
-    "wsgi": "Servers",
-    "subprocess": "Processes and signals",
-    "ares": "Names",
-    "monkey": "Patching",
-    "loop": "Event loop",
-    "ground": "Event loop",
-    "release": "Releases",
-}
-
-
-def module_exists(distribution, module):
-    path = ROOT / "packages" / distribution / "src" / "gevent" / Path(*module.split("."))
-    return any(each.exists() for each in (path.with_suffix(".py"), path.with_suffix(".pyx"), path / "__init__.py"))
-
-
-def public_modules():
-    """``(part, dotted module name, whether it exists)`` of each module in the table."""
-    table = tomllib.loads((ROOT / "tools" / "layers.toml").read_text(encoding="utf-8"))
-    for distribution, entry in table.items():
-        for layer in entry["layers"]:
-            for module in layer["modules"]:
-                if module == "__init__":
-                    yield PARTS[layer["name"]], "gevent", True
-                elif not any(part.startswith("_") for part in module.split(".")):
-                    yield PARTS[layer["name"]], f"gevent.{module}", module_exists(distribution, module)
-
 
 # What a docstring may mention before it is there: modules of distributions that are not in the tree yet.
 nitpick_ignore_regex += [("py:.*", rf"{re.escape(name)}(\..*)?") for _, name, exists in public_modules() if not exists]
-
-
-def write_reference(app):
-    folder = Path(app.srcdir, "reference")
-    folder.mkdir(exist_ok=True)
-    pages = {"index.rst": "Reference\n=========\n\nEvery public module, by what it is for.\n"}
-    parts = {title: [] for title in PARTS.values()}
-    for title, name, exists in public_modules():
-        if exists:
-            parts[title].append(name)
-    for title, modules in parts.items():
-        if not modules:
-            continue
-        entries = "".join(f"   {module}\n" for module in modules)
-        pages["index.rst"] += f"\n.. toctree::\n   :caption: {title}\n   :maxdepth: 1\n\n{entries}"
-        for module in modules:
-            pages[f"{module}.rst"] = f"{module}\n{'=' * len(module)}\n\n.. automodule:: {module}\n"
-    for old in folder.glob("*.rst"):
-        if old.name not in pages:
-            old.unlink()
-    for name, text in pages.items():
-        path = folder / name
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
 
 
 _shown = {}
@@ -129,6 +74,6 @@ def leave_unlinked(app, env, node, content):
 
 
 def setup(app):
-    app.connect("builder-inited", write_reference)
+    app.connect("builder-inited", write_all)
     app.connect("autodoc-skip-member", skip_repeated)
     app.connect("missing-reference", leave_unlinked)
