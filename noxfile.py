@@ -15,7 +15,7 @@ import bootstrap
 PYTHONS = ["3.9", "3.10", "3.11", "3.12", "3.13"]
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 PACKAGES = [path for path in bootstrap.packages() if path.parent.name == "packages"]
-SOURCES = ["ci", "examples", "testkit", "tools", "packages", "benchmarks", "noxfile.py"]
+SOURCES = ["ci", "docs", "examples", "testkit", "tools", "packages", "benchmarks", "noxfile.py"]
 RUFF = "ruff ~= 0.17.0"  # a formatter's releases differ: all have to use one
 
 nox.options.default_venv_backend = "virtualenv"
@@ -72,14 +72,15 @@ def stdlib_patched(session):
 @nox.session
 def lint(session):
     """Style, spelling, layers, versions."""
-    session.install(RUFF, "codespell", "cython-lint", "tomli")
+    session.install(RUFF, "codespell", "cython-lint", "tomli", "nox")
     session.run("ruff", "check", *existing(*SOURCES))
     session.run("ruff", "format", "--check", *existing(*SOURCES))
-    session.run("codespell", *existing("README.md", "CONTRIBUTING.md", "docs", *SOURCES))
+    session.run("codespell", *existing("README.md", "CONTRIBUTING.md", "SECURITY.md", *SOURCES))
     cython = sorted(str(path) for pattern in ("*.pyx", "*.pxd") for path in Path("packages").rglob(pattern))
     session.run("cython-lint", *cython)
     session.run("python", "tools/versions.py", "--check")
     session.run("python", "tools/check_layers.py")
+    session.run("python", "ci/workflow.py", "--check")
 
 
 @nox.session
@@ -144,6 +145,12 @@ def wheels(session):
     session.run(str(clean / "bin" / "pip"), "install", "-q", *files, external=True)
     with session.chdir(clean):
         session.run("bin/python", "-W", "error", "-c", "import gevent; print(gevent.__version__, gevent.__file__)", external=True)
+
+
+@nox.session(requires=["wheels"])
+def matrix(session):
+    """Install the files of dist/ in empty environments, each combination that users make; after -- cases and --python."""
+    session.run("python", "tools/install_matrix.py", *session.posargs)
 
 
 @nox.session

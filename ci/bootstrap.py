@@ -4,7 +4,8 @@ It makes `.venv`, installs the build tools there, and installs every package of 
 compiling what has changed. A second run finds nothing to do and takes about a second. Standard library only, so that it runs
 on a machine with nothing but CPython or PyPy 3.9 or newer, a C compiler, git, and apt or an installed libev.
 
-`ci/demo.py` and `ci/test.py` call `prepare()`. `python3 ci/bootstrap.py` does the same and stops.
+`ci/demo.py` and `ci/test.py` call `prepare()`. `python3 ci/bootstrap.py` does the same and stops; with `--system` it only sees to what the
+machine must have.
 """
 
 import hashlib
@@ -299,4 +300,7 @@ def prepare(for_tests=False):
 
 
 if __name__ == "__main__":
-    say(f"ready: {prepare()}")
+    if sys.argv[1:] == ["--system"]:
+        check_system()
+    else:
+        say(f"ready: {prepare()}")

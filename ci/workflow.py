@@ -6,16 +6,16 @@
 Copy or link it to where the service looks for it, `.github/workflows/` for example. Needs nox.
 """
 
-import json
-import subprocess
 import sys
 from pathlib import Path
+
+import nox
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "ci" / "workflow.yml"
 
-#: Sessions that are for people: they set up a working tree, or take too long for each change.
-LEFT_OUT = {"dev", "build", "bench"}
+#: Sessions that are for people, since they set up a working tree or take too long for each change, and what another one runs first.
+LEFT_OUT = {"dev", "build", "bench", "wheels"}
 
 TEMPLATE = """\
 # Made by ci/workflow.py from the sessions of noxfile.py: change those, then run it again.
@@ -46,7 +46,7 @@ jobs:
         with:
           python-version: ${{{{ matrix.python }}}}
           allow-prereleases: true
-      - run: python ci/system.py
+      - run: python ci/bootstrap.py --system
       - run: pip install nox
       - run: nox -s "${{{{ matrix.session }}}}"
 """
@@ -54,10 +54,15 @@ jobs:
 
 def sessions():
     """``(session, Python)`` of all that CI runs, in the order of the noxfile."""
-    listed = subprocess.run([sys.executable, "-m", "nox", "--list", "--json"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for each in json.loads(listed.stdout):
-        if each["name"] not in LEFT_OUT:
-            yield each["session"], each["python"] or "3.11"
+    sys.path.insert(0, str(ROOT))
+    import noxfile  # noqa: F401 (it fills the registry)
+
+    for name, function in nox.registry.get().items():
+        if name in LEFT_OUT:
+            continue
+        pythons = function.python if isinstance(function.python, list) else [function.python]
+        for python in pythons:
+            yield (f"{name}-{python}", python) if python else (name, "3.11")
 
 
 def workflow():

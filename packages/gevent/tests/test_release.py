@@ -6,9 +6,8 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
-from gevent_testkit import run_script
-
 from gevent import release
+from gevent_testkit import run_script
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "gevent" / "release.py"
 
@@ -72,7 +71,9 @@ def test_one_is_missing(site, capsys):
 def test_one_is_of_another_version(site):
     site("gevent", requires=["gevent-core==26.11.0"])
     site("gevent-core", "26.11.1")
-    assert release.problems() == ["gevent-core is 26.11.1, and this release was tested with 26.11.0: pip install gevent-core==26.11.0"]
+    assert release.problems() == [
+        "gevent-core is 26.11.1, and this release was tested with 26.11.0: pip install gevent-core==26.11.0"
+    ]
 
 
 def test_an_upgrade_over_the_one_piece_gevent_is_found_and_the_cure_named(site):

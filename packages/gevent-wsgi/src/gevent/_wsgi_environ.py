@@ -33,6 +33,7 @@ class SecureEnviron(Environ):
     the names with masked values or, where ``print_masked_keys`` is false, only the number. The
     defaults of the three are the class attributes that begin with ``default_``.
 
+        >>> from gevent.pywsgi import SecureEnviron
         >>> environ = SecureEnviron(key="value")
         >>> environ.whitelist_keys = {"key"}
         >>> environ["secret"] = "password"
