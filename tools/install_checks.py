@@ -7,44 +7,24 @@ The arguments are the distributions that have to be there; any other must not be
 
 import importlib
 import sys
-from importlib.metadata import distributions
+from importlib.metadata import distribution, distributions
 
-#: Per distribution, the modules it must have.
-MODULES = {
-    "gevent-core": [
-        "gevent",
-        "gevent.core",
-        "gevent.hub",
-        "gevent.greenlet",
-        "gevent.timeout",
-        "gevent.event",
-        "gevent.lock",
-        "gevent.coros",
-        "gevent.queue",
-        "gevent.local",
-        "gevent.pool",
-        "gevent.threadpool",
-        "gevent.thread",
-        "gevent.threading",
-        "gevent.socket",
-        "gevent.ssl",
-        "gevent.select",
-        "gevent.selectors",
-        "gevent.fileobject",
-        "gevent.resolver_thread",
-        "gevent.baseserver",
-        "gevent.server",
-        "gevent.backdoor",
-        "gevent.util",
-        "gevent.builtins",
-        "gevent.win32util",
-    ],
+#: The modules that a program asks for by name, and that have to say which distribution they are of where it is missing.
+ADVISED = {
     "gevent-ares": ["gevent.ares", "gevent.resolver_ares"],
     "gevent-subprocess": ["gevent.os", "gevent.signal", "gevent.subprocess"],
     "gevent-wsgi": ["gevent.pywsgi", "gevent.wsgi"],
     "gevent-monkey": ["gevent.monkey"],
     "gevent": ["gevent.release"],
 }
+
+
+def modules_of(name):
+    """Every module that the distribution has installed, whichever way it is stored; not those that are run, not imported."""
+    for file in distribution(name).files:
+        stem = str(file).partition(".")[0]
+        if file.suffix in (".py", ".so") and stem.startswith("gevent/") and not stem.endswith(("__main__", "_build")):
+            yield stem.removesuffix("/__init__").replace("/", ".")
 
 
 def use_core():
@@ -139,14 +119,14 @@ USES = {
 }
 
 
-def check_absent(distribution):
-    for name in MODULES[distribution]:
+def check_absent(wanted):
+    for name in ADVISED[wanted]:
         try:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
-            assert distribution in str(error).split(), f"{name}: {error} does not name {distribution}"
+            assert wanted in str(error).split(), f"{name}: {error} does not name {wanted}"
         else:
-            raise AssertionError(f"{name} can be imported, and {distribution} should not be here")
+            raise AssertionError(f"{name} can be imported, and {wanted} should not be here")
 
 
 def main(wanted):
@@ -155,13 +135,15 @@ def main(wanted):
     there = {each.metadata["Name"] for each in distributions() if each.metadata["Name"].startswith("gevent")}
     assert there == set(wanted), f"installed: {sorted(there)}; expected: {sorted(wanted)}"
     assert "site-packages" in gevent.__file__, f"gevent comes from {gevent.__file__}, not from this environment"
-    for distribution in set(MODULES) - set(wanted):
-        check_absent(distribution)
-    for distribution in wanted:
-        for name in MODULES[distribution]:
-            importlib.import_module(name)
-    for distribution, use in USES.items():
-        if distribution in wanted:
+    for name in set(ADVISED) - set(wanted):
+        check_absent(name)
+    for name in wanted:
+        modules = set(modules_of(name))
+        assert modules.issuperset(ADVISED.get(name, ())), f"{name} has only {sorted(modules)}"
+        for module in sorted(modules):
+            importlib.import_module(module)
+    for name, use in USES.items():
+        if name in wanted:
             use()
 
 
