@@ -159,8 +159,9 @@ def wheels(session):
 
 @nox.session(requires=["wheels"])
 def matrix(session):
-    """Install the files of dist/ in empty environments, each combination that users make; after -- cases and --python."""
-    session.run("python", "tools/install_matrix.py", *session.posargs)
+    """Install the files of dist/ in empty environments, in each combination that users make, and use them. After --: interpreters."""
+    pythons = [option for python in session.posargs for option in ("--python", python)]
+    session.run("python", "tools/install_matrix.py", *pythons)
 
 
 @nox.session

@@ -32,6 +32,7 @@ html_title = f"gevent {release}"
 
 autodoc_default_options = {"members": True, "undoc-members": False, "show-inheritance": True}
 autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False  # those of the standard library are not written for Sphinx
 autodoc_typehints = "description"
 nitpicky = True
 # Only our own public names have to resolve: for those of other projects a build would need the network.
