@@ -151,7 +151,15 @@ def check_system():
 
 
 #: Programs that tests are clients of, or drive, with their Debian packages. A test skips where its program is missing.
-TEST_PROGRAMS = {"curl": "curl", "nginx": "nginx-light", "wrk": "wrk", "chromium": "chromium"}
+TEST_PROGRAMS = {
+    "curl": "curl",
+    "nginx": "nginx-light",
+    "wrk": "wrk",
+    "chromium": "chromium",
+    "pg_ctlcluster": "postgresql",
+    "mariadbd": "mariadb-server",
+    "redis-server": "redis-server",
+}
 
 
 def missing_test_programs():

@@ -1,7 +1,7 @@
 """Resolve many host names at once, and print each answer as it comes.
 
-    python examples/dns_mass_resolve.py NAME ...      or one name a line on standard input
-    GEVENT_RESOLVER=ares python ...                   with c-ares instead of a pool of native threads
+python examples/dns_mass_resolve.py NAME ...      or one name a line on standard input
+GEVENT_RESOLVER=ares python ...                   with c-ares instead of a pool of native threads
 """
 
 import sys

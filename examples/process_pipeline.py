@@ -1,6 +1,6 @@
 """Run a pipeline of child processes, feed it and read it at the same time, and watch it with a time limit.
 
-    python examples/process_pipeline.py < FILE        the most frequent words of a file, as a shell would: tr | sort | uniq -c | sort -rn
+python examples/process_pipeline.py < FILE        the most frequent words of a file, as a shell would: tr | sort | uniq -c | sort -rn
 """
 
 import sys

@@ -10,12 +10,13 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from gevent_testkit import run_script
+from gevent_testkit import run_script, servers
 
 EXAMPLES = Path(__file__).resolve().parent.parent
 CERTIFICATE = EXAMPLES.parent / "packages" / "gevent-wsgi" / "tests" / "localhost.pem"
@@ -249,3 +250,49 @@ def test_thread_pool(tmp_path):
     assert (done.status, done.stdout.splitlines()) == (1, expected)
     assert f"{tmp_path / 'missing'}: No such file or directory" in done.stderr
     assert int(re.search(r"(\d+) times a greenlet ran", done.stderr)[1]) > 0
+
+
+def test_process_pipeline():
+    done = run_script(EXAMPLES / "process_pipeline.py", stdin="the cat and THE dog and the bird\n").check()
+    assert [line.split() for line in done.stdout.splitlines()][:2] == [["3", "the"], ["2", "and"]]
+
+
+def test_process_pipeline_leaves_nobody_behind():
+    done = run_script(
+        f"import sys; sys.path.insert(0, {str(EXAMPLES)!r})\n"
+        "import gevent, process_pipeline\n"
+        "for stages, error in (([['cat'], ['sleep', '60']], gevent.Timeout), ([['cat'], ['false']], RuntimeError)):\n"
+        "    try: process_pipeline.run(stages, [b'x' * 100], seconds=0.2)\n"
+        "    except error as caught: print(type(caught).__name__)\n"
+        "import os\n"
+        "try: os.waitpid(-1, os.WNOHANG)\n"
+        "except ChildProcessError: print('no child')\n"
+    ).check()
+    assert done.stdout.split("\n") == ["Timeout", "RuntimeError", "no child", ""]
+
+
+@pytest.mark.parametrize("resolver", ["thread", "ares"])
+def test_dns_mass_resolve(resolver):
+    done = run_script(
+        EXAMPLES / "dns_mass_resolve.py", "localhost", "127.0.0.1", "name.invalid.", env={"GEVENT_RESOLVER": resolver}, timeout=60
+    )
+    lines = sorted(done.stdout.splitlines()[:-1])
+    assert (done.status, done.stderr) == (1, "")
+    assert lines[0].split()[0] == lines[0].split()[-1] == "127.0.0.1"
+    assert lines[1].split()[0] == "localhost"
+    assert "127.0.0.1" in lines[1]
+    assert lines[2].startswith("name.invalid.")
+    assert "3 names, 1 without an answer" in done.stdout
+
+
+@pytest.mark.timeout(120)
+def test_psycopg2_pool():
+    pytest.importorskip("psycopg2", reason="no wheel of psycopg2-binary for this interpreter")
+    if servers.find("postgres") is None:
+        pytest.skip("postgres is not installed")
+    with tempfile.TemporaryDirectory(prefix="pg") as folder, servers.postgresql(Path(folder, "s")) as address:
+        dsn = f"host={os.path.dirname(address.path)} port={address.port} user=postgres dbname=postgres"
+        done = run_script(EXAMPLES / "psycopg2_pool.py", dsn, timeout=60).check()
+    answers, seconds = re.fullmatch(r"(\d+) answers in ([\d.]+) s\n", done.stdout).groups()
+    assert answers == "50"
+    assert 0.5 <= float(seconds) < 4  # one after the other it would be 5 s

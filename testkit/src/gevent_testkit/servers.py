@@ -60,7 +60,9 @@ def _answers(address: Address) -> bool:
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], log: Path, ready: Callable[[], bool], stop: signal.Signals, seconds: float = 30) -> Iterator[None]:
+def _running(
+    command: Sequence[str], log: Path, ready: Callable[[], bool], stop: signal.Signals, seconds: float = 30
+) -> Iterator[None]:
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
     try:
@@ -158,6 +160,16 @@ def redis(folder: Path) -> Iterator[Address]:
     """Redis, which keeps nothing on disk. *folder* is empty and its path short."""
     folder.mkdir(exist_ok=True)
     address = Address(_free_port(), str(folder / "socket"))
-    command = [_program("redis-server"), "--port", str(address.port), "--bind", "127.0.0.1", "--unixsocket", address.path, "--save", ""]
+    command = [
+        _program("redis-server"),
+        "--port",
+        str(address.port),
+        "--bind",
+        "127.0.0.1",
+        "--unixsocket",
+        address.path,
+        "--save",
+        "",
+    ]
     with _running(command, folder / "log", lambda: _answers(address), signal.SIGTERM):
         yield address
