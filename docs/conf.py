@@ -49,9 +49,14 @@ _shown = {}
 
 
 def skip_repeated(app, what, name, obj, skip, options):
-    """Show a class once: on the page of the module that defines it, or if that has none, on the first that names it."""
+    """Show a class once: on the page of the module that defines it, or if that has none, on the first that names it.
+
+    Those of the standard library, which some modules have among their names, are described elsewhere.
+    """
     if not isinstance(obj, type):
         return None
+    if obj.__module__ in sys.stdlib_module_names:
+        return True
     page = app.env.docname.rpartition("/")[2]
     home = obj.__module__ if obj.__module__ in {module for _, module, exists in public_modules() if exists} else page
     return True if _shown.setdefault(obj, home) != page else None
