@@ -21,6 +21,7 @@ from gevent import threading
 from gevent._originals import get_original
 from gevent.hub import get_hub, get_hub_if_exists, set_hub
 from gevent.monkey._shared import wait_until
+from gevent.os import close
 
 __all__ = ["adapt_connections", "adapt_locks", "adapt_processes"]
 
@@ -73,6 +74,11 @@ def adapt_connections(connection):
     def _send(self, buf, write=_write):
         return send(self, buf, write)
 
+    def _close(self):
+        # The loop has to know: the next connection often gets the same number, before the loop has looked at what became of this one.
+        close(self._handle)
+
+    cls._close = _close
     cls._recv = _recv
     cls._send = _send
 
