@@ -331,7 +331,7 @@ def patch_thread(threading=True, _threading_local=True, Event=True, logging=True
     """
     with _Batch() as batch:
         if threading:
-            importlib.import_module("gevent.threading")  # before _thread is changed
+            import_path("gevent.threading.Thread")  # before _thread is changed
         _patch("thread")
         if threading:
             _patch("threading")
@@ -362,29 +362,29 @@ def patch_socket(dns=True, aggressive=True):
 
     *aggressive* is accepted: there is nothing left in :mod:`socket` that blocks.
     """
-    socket = importlib.import_module("gevent.socket")
+    lookups = import_path("gevent.socket.__dns__")
     with _Batch():
-        _patch("socket", leave_out=() if dns else socket.__dns__)
+        _patch("socket", leave_out=() if dns else lookups)
 
 
 def patch_dns():
     """Replace ``socket.getaddrinfo``, ``gethostbyname`` and kin, by those that use the hub's resolver."""
-    socket = importlib.import_module("gevent.socket")
+    lookups = import_path("gevent.socket.__dns__")
     with _Batch():
-        _patch("socket", only=socket.__dns__)
+        _patch("socket", only=lookups)
 
 
 def patch_ssl():
     """Replace the sockets and contexts of :mod:`ssl`; contexts that were made before make cooperative sockets, too."""
-    ssl = importlib.import_module("gevent.ssl")
     with _Batch():
         _patch("ssl")
         if is_module_patched("ssl"):
             standard = get_original("ssl", "SSLContext")
-            for name, each in ssl._context_patches().items():
+            for name, each in import_path("gevent.ssl._context_patches")().items():
                 setattr(standard, name, each)
-            standard.wrap_socket = ssl.SSLContext.wrap_socket
-            standard.sslsocket_class = ssl.SSLSocket
+            ours = import_path("gevent.ssl.SSLContext")
+            standard.wrap_socket = ours.wrap_socket
+            standard.sslsocket_class = ours.sslsocket_class
 
 
 def patch_select(aggressive=True):
