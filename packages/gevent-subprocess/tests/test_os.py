@@ -116,11 +116,13 @@ def test_fork_and_watch(children, method):
     assert gevent.os.waitpid(pid, 0) == (pid, 7 << 8)
 
     forks = []
-    fork = functools.partial(gevent.os.fork_and_watch, loop=get_hub().loop, fork=lambda: forks.append(1) or os.fork())
+    told = AsyncResult()
+    fork = functools.partial(gevent.os.fork_and_watch, told.set, get_hub().loop, True, lambda: forks.append(1) or os.fork())
     pid = children.start(0, fork)
     assert forks == [1]
     children.end(pid)
     assert gevent.os.waitpid(pid, 0) == (pid, 0)
+    assert told.get().rstatus == 0
 
 
 def test_ref(children, method):
@@ -440,7 +442,7 @@ def test_by_the_pool(pipe, tmp_path):
 def test_what_is_patched():
     """FRK-13: os.read and os.write are not among it; what is exists in the standard module."""
     assert set(gevent.os.__implements__) == {
-        *("fork", "forkpty", "posix_spawn", "posix_spawnp", "wait", "wait3", "wait4", "waitpid"),
+        *("close", "fork", "forkpty", "posix_spawn", "posix_spawnp", "wait", "wait3", "wait4", "waitpid"),
     }
     assert all(hasattr(os, name) for name in gevent.os.__implements__)
     assert set(gevent.os.__all__) == {*gevent.os.__implements__, *gevent.os.__extensions__}

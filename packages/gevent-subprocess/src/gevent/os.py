@@ -49,7 +49,7 @@ __all__ = [
     "tp_write",
 ]
 #: What stands in for the same names of the standard module where that is patched.
-__implements__ = ["fork", "forkpty", "posix_spawn", "posix_spawnp", "wait", "wait3", "wait4", "waitpid"]
+__implements__ = ["close", "fork", "forkpty", "posix_spawn", "posix_spawnp", "wait", "wait3", "wait4", "waitpid"]
 __extensions__ = [name for name in __all__ if name not in __implements__]
 
 _fork, _forkpty, _posix_spawn, _posix_spawnp, _close = get_original(

@@ -4,7 +4,7 @@
 #: a dictionary for ``{name there: name here}``.
 #: Names that the running interpreter's module does not have are left out, if it did not lose them to an earlier patch.
 REPLACED = {
-    "os": [("os", "gevent.os", None), ("os", "gevent.os", ["close"])],
+    "os": [("os", "gevent.os", None)],
     "time": [("time", "gevent.time", None)],
     "thread": [
         ("_thread", "gevent.thread", None),
