@@ -209,12 +209,12 @@ lib.gevent_catch_system_errors()
 
 # ---- The ready queue ---------------------------------------------------------------------------------------------------------
 
-_RUN = 64  # entries between two looks at the clock
 _BATCH = 1024  # entries between two polls, at most
+_STRIDE = 8  # entries between two looks at the clock, at most
 _COMPACT = 1024  # used entries at the head of the list that are worth moving the others for
 _POSTED = -1  # the ticket of what was posted to another thread's loop: nothing can be taken back by it
 
-#: Seconds of callbacks and greenlets between two polls, at most (checked every _RUN entries).
+#: Seconds of callbacks and greenlets between two polls, but for the entries until the next look at the clock (see _run_ready).
 _switch_interval = 0.005
 
 
@@ -271,6 +271,7 @@ class _State:
         "sigchld_on",
         "slots",
         "spare",
+        "stride",
         "thread",
     )
 
@@ -284,6 +285,7 @@ class _State:
         self.slots = []  # what is started, by its slot
         self.free = []  # slots that nobody has
         self.spare = []
+        self.stride = _STRIDE  # entries between two looks at the clock
         self.failures = []  # errors of libev in this round
         self.hub = None  # the greenlet that everybody switches to
         self.runner = None  # the greenlet inside run()
@@ -488,14 +490,19 @@ def _refuse_to_block(state):
     raise BlockingSwitchOutError("cannot wait in the hub, that is, in a callback of the event loop; spawn a greenlet from it")
 
 
-def _leave(state, current):
-    """Switch from *current* to the hub; returns what *current* is later switched back with."""
+def _leave(state):
+    """Switch from the current greenlet to the hub; returns what the greenlet is later switched back with.
+
+    This frame must not refer to the greenlet meanwhile: one that nobody can reach would never be collected.
+    """
     hub = state.hub
+    current = getcurrent()
     if current is hub or current is state.runner or hub is None:
         _refuse_to_block(state)
     switch_out = getattr(current, "switch_out", None)
     if switch_out is not None:
         switch_out()
+    del current, switch_out
     return _switch(hub)
 
 
@@ -656,28 +663,35 @@ class loop:
         state.broken = _contract.index(how, "a way to break")
 
     def _run_ready(self, state):
-        """Run what is in the ready queue, bounded in number and time. Only the greenlet inside run() calls this."""
+        """Run what is in the ready queue, bounded in number and time. Only the greenlet inside run() calls this.
+
+        It looks at the clock every eighth entry, and at every one as soon as, and as long as, they take long.
+        """
         queue = state.queue
         if state.head >= len(queue):
             return
-        deadline = monotonic() + _switch_interval
-        runs = _BATCH // _RUN
-        left = _RUN
+        looked = monotonic()
+        deadline = looked + _switch_interval
+        long = _switch_interval / _STRIDE  # seconds between two looks
+        left = _BATCH
+        until_look = state.stride
         while not state.broken:
             head = state.head
             if head >= len(queue):
                 break
-            if left <= 0:
-                runs -= 1
-                if runs <= 0 or monotonic() >= deadline:
+            if until_look <= 0:
+                before, looked = looked, monotonic()
+                state.stride = 1 if looked - before >= long else min(2 * state.stride, _STRIDE)
+                if left <= 0 or looked >= deadline:
                     break
-                left = _RUN
+                until_look = min(state.stride, left)
             entry = queue[head]
             queue[head] = None
             state.head = head + 1
             if entry is None:
                 continue
             left -= 1
+            until_look -= 1
             if isinstance(entry, greenlet):
                 try:
                     _switch(entry)
@@ -817,7 +831,7 @@ class loop:
 
     def switch_out(self):
         """Leave the current greenlet; returns what it is switched back with. Somebody has to hold it and switch back."""
-        return _leave(_check(self), getcurrent())
+        return _leave(_check(self))
 
     def park(self, owner=None, ref=True):
         """A :class:`Park` for one wait of the current greenlet.
@@ -876,7 +890,7 @@ class loop:
             _refuse_to_block(state)
         ticket = state.push(current)
         try:
-            _leave(state, current)
+            _leave(state)
         except BaseException:
             state.forget(ticket)
             raise
