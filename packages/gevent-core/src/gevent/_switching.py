@@ -7,6 +7,7 @@ a C thread-local on CPython.
 
 import functools
 import os
+import sys
 
 from greenlet import getcurrent, greenlet
 
@@ -32,7 +33,8 @@ class _Guard:
     """Destroys the hub of a native thread as the thread ends, when what is thread-local goes.
 
     Nobody else could: the hub's greenlet waits inside the loop, on a C stack that refers to both, and only its own thread can
-    switch to it.
+    switch to it. PyPy has no need of that: a suspended greenlet is garbage there like any other. Nor would it do, since what is
+    thread-local goes with the next collection, in any thread.
     """
 
     def __init__(self):
@@ -47,6 +49,7 @@ class _Guard:
             hub._shut_down(True)
 
 
+_GUARDED = sys.implementation.name != "pypy"
 _MAIN = get_ident()  # the thread that imports gevent: its hub lasts as long as the process
 
 _count_threads = get_original("_thread", "_count")
@@ -115,7 +118,7 @@ def _make_hub(args, kwargs):
 def set_hub(hub):
     """Make *hub*, or None, the hub of the calling native thread."""
     _thread.hub = hub
-    if not is_main_thread():
+    if _GUARDED and not is_main_thread():
         if _thread.guard is None:
             _thread.guard = _Guard()
         _thread.guard.hub = hub

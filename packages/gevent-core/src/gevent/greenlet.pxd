@@ -65,6 +65,5 @@ cdef class Greenlet(greenlet):
 
 cdef _tell_spawned(Greenlet new)
 cpdef _report(object hub, object failed, object type_, object value, object tb)
-cdef _exception_from(tuple args)
 @cython.locals(each=Greenlet, last=uint64_t, in_order=bint, waited=bint, loop=Loop)
 cdef _join_in_turn(list greenlets)

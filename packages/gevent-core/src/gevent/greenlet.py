@@ -15,7 +15,7 @@ from gevent._config import config
 from gevent._switching import get_loop, spawn_raw
 from gevent._waiting import WaitQueue, iwait, wait
 from gevent.core import add_plain_type
-from gevent.hub import check_exception, throw_if_alive
+from gevent.hub import check_exception, make_exception, throw_if_alive
 from gevent.timeout import Timeout
 
 __all__ = ["Greenlet", "joinall", "killall"]
@@ -358,7 +358,7 @@ class Greenlet(greenlet):
     def throw(self, *args):
         """Raise an exception in it, at once: only the hub may do that. One that was not started is cancelled, and its links called."""
         if self._state < _RUNNING:
-            error = _exception_from(args)
+            error = make_exception(*args[:2]) if args else GreenletExit()
             self._cancel_start()
             self._die_unstarted(error)
             return None
@@ -381,7 +381,7 @@ class Greenlet(greenlet):
            A greenlet that is killed before it ran never runs.
         """
         if self._state < _RUNNING:
-            error = _exception_from((exception,))
+            error = make_exception(exception)
             self._cancel_start()
             self._die_unstarted(error)
         elif self._state == _RUNNING:
@@ -495,25 +495,6 @@ def _report(hub, failed, type_, value, tb):
         if second is not value and second.__context__ is None:
             second.__context__ = value  # so that what went wrong first is printed with it
         raise
-
-
-def _exception_from(args):
-    """The exception that ``throw(*args)`` would raise."""
-    if not args:
-        return GreenletExit()
-    error = args[0]
-    check_exception(error)
-    if isinstance(error, BaseException):
-        return error
-    value = args[1] if len(args) > 1 else None
-    if isinstance(value, BaseException):
-        return value
-    try:
-        if value is None:
-            return error()
-        return error(*value) if isinstance(value, tuple) else error(value)
-    except Exception as failure:
-        return failure  # what a running greenlet would get instead
 
 
 def getfuncname(func):

@@ -495,8 +495,29 @@ def check_exception(exception):
 
 def throw_if_alive(target, exception):
     """Raise *exception* in the greenlet *target*, unless it has ended since this was queued. Called in the hub."""
-    if not target.dead:
-        target.throw(exception)
+    if target.dead:
+        return
+    if exception is not GreenletExit:
+        exception = make_exception(exception)
+    target.throw(exception)
+
+
+def make_exception(exception, value=None):
+    """The exception that ``throw(exception, value)`` would raise; if it cannot be made, the error of making it.
+
+    To be thrown instead of its class where anything but that matters: PyPy makes it in the thrower, and raises such an error there.
+    """
+    check_exception(exception)
+    if isinstance(exception, BaseException):
+        return exception
+    if isinstance(value, BaseException):
+        return value
+    try:
+        if value is None:
+            return exception()
+        return exception(*value) if isinstance(value, tuple) else exception(value)
+    except Exception as failure:
+        return failure
 
 
 def reinit(hub=None):
