@@ -8,7 +8,6 @@ child. What only one backend can show (reference counts, memory) is in ``test_co
 import contextlib
 import fcntl
 import functools
-import gc
 import importlib
 import importlib.util
 import math
@@ -25,8 +24,8 @@ import weakref
 
 import greenlet
 import pytest
+from gevent_testkit import collect_garbage, run_script
 from gevent_testkit.children import has_pidfd
-from gevent_testkit.scripts import run_script
 
 BACKENDS = ["cext", "cffi"]
 SCRIPTS = pathlib.Path(__file__).parent / "scripts"
@@ -217,11 +216,6 @@ def run_one(loop, kind):
         loop.run(nowait=True)  # they come around a poll, and are no reason for it to end
     else:
         run(loop)
-
-
-def collect():
-    for _ in range(3):
-        gc.collect()
 
 
 def script(name, backend, *arguments, env=None):
@@ -967,7 +961,7 @@ def test_a_stopped_callback_lets_go_of_its_arguments(loop):
         if how == "stop":
             callback.stop()
         run(loop)
-        collect()
+        collect_garbage()
         assert gone() is None, how
         assert not callback
 
@@ -1248,12 +1242,12 @@ def test_1_a_started_watcher_keeps_itself_alive(loop, watchers, kind):
     reference = weakref.ref(watcher)
     watcher.start(fired)
     del holder, watcher
-    collect()
+    collect_garbage()
     assert reference() is not None
     watchers.trigger(loop, kind, reference())
     run_one(loop, kind)
     assert seen == [kind]
-    collect()
+    collect_garbage()
     assert reference() is None
 
 
@@ -2278,7 +2272,7 @@ def test_timer_again_without_repeat_stops(loop):
     assert order == []
     gone = weakref.ref(timer)
     del timer
-    collect()
+    collect_garbage()
     assert gone() is None
 
 
@@ -2778,10 +2772,10 @@ def test_destroy_releases_what_was_started(core, watchers, kind, state):
         watcher.start(id, argument)
     gone = [weakref.ref(watcher), weakref.ref(argument)]
     del watcher, argument
-    collect()
+    collect_garbage()
     assert [reference() is None for reference in gone] == [False, False]
     loop.destroy()
-    collect()
+    collect_garbage()
     assert [reference() is None for reference in gone] == [True, True]
 
 
@@ -2810,7 +2804,7 @@ def test_default_loop(backend):
 
 
 def collected(references):
-    collect()
+    collect_garbage()
     return [reference() is None for reference in references]
 
 
@@ -2906,7 +2900,7 @@ def test_collect_inside_the_own_callback(loop, watchers, kind):
 
     def fired():
         holder.pop().stop()
-        collect()
+        collect_garbage()
         seen.append(kind)
 
     holder[0].start(fired)
@@ -2924,7 +2918,7 @@ def test_collect_inside_the_own_callback_with_an_error(loop, watchers, errors, k
 
     def fired():
         holder.pop().stop()
-        collect()
+        collect_garbage()
         seen.append(kind)
         raise ValueError(kind)
 
@@ -3004,7 +2998,7 @@ def test_collect_a_callback_object(loop):
     callback = loop.run_callback(order.append, 1)
     loop.run_callback(order.append, 2)
     del callback
-    collect()
+    collect_garbage()
     run(loop)
     assert order == [1, 2]
 

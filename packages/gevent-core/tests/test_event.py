@@ -1,13 +1,11 @@
 """Event and AsyncResult: who is woken, when, with what, and what happens to those who are killed or out of time."""
 
 import gc
-import os
 import random
 import sys
 import traceback
 import weakref
 from concurrent.futures import Future
-from contextlib import contextmanager
 from time import perf_counter
 
 import gevent
@@ -16,8 +14,9 @@ import pytest
 from gevent.event import AsyncResult, Event
 from gevent.exceptions import BlockingSwitchOutError
 from gevent.hub import LoopExit, get_hub
+from gevent_testkit import collecting_at, runs_sources
 
-PURE = bool(os.environ.get("GEVENT_PURE_PYTHON"))
+PURE = runs_sources()
 
 
 def in_hub(function, *args):
@@ -513,17 +512,6 @@ class Sets:
 
     def __del__(self):
         self.thing.set()
-
-
-@contextmanager
-def collecting_at(allocation):
-    """Within, the garbage collector runs when so many more objects have been made."""
-    old = gc.get_threshold()
-    gc.set_threshold(gc.get_count()[0] + allocation, 1000, 1000)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*old)
 
 
 @pytest.mark.parametrize("allocation", range(8))

@@ -26,7 +26,7 @@ from gevent.hub import (
     get_hub,
     get_hub_class,
 )
-from gevent_testkit import run_script
+from gevent_testkit import collect_garbage, run_script
 
 SCRIPTS = pathlib.Path(__file__).parent / "scripts"
 
@@ -147,13 +147,14 @@ def test_a_hub_ends_with_its_thread():
     references = []
 
     def run():
-        gevent.spawn(gevent.sleep, 0.0001)
+        job = gevent.spawn(gevent.sleep, 0.0001)
         gevent.sleep(0.0002)
+        job.join()
         references.append(weakref.ref(get_hub().loop))
 
     def descriptors():
         gevent.sleep(0.0001)
-        gc.collect()
+        collect_garbage()
         return len(os.listdir("/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"))
 
     before = descriptors()

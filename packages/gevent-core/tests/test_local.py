@@ -1,8 +1,6 @@
 """gevent.local: each greenlet's own values, what happens to them when it ends, and what else is as in threading.local."""
 
 import copy
-import gc
-import os
 import platform
 import sys
 import threading
@@ -14,17 +12,13 @@ import pytest
 from gevent._originals import allocate_lock, start_new_thread
 from gevent._switching import spawn_raw
 from gevent.local import local
+from gevent_testkit import collect_garbage, runs_sources
 
-PURE = bool(os.environ.get("GEVENT_PURE_PYTHON"))
+PURE = runs_sources()
 
 
 class Thing:
     """Something that can be weakly referenced."""
-
-
-def collect():
-    if platform.python_implementation() == "PyPy":
-        gc.collect()
 
 
 def in_thread(function):
@@ -136,7 +130,7 @@ def test_freed_when_the_greenlet_ends(count):
     linked = []
     job.rawlink(lambda _: linked.append([reference() for reference in references]))
     job.join()
-    collect()
+    collect_garbage()
     assert [reference() for reference in references] == [None] * count
     assert linked == [[None] * count]
     assert not any(hasattr(box, "x") for box in boxes)
@@ -164,7 +158,7 @@ def test_freed_however_it_ends(how):
         gevent.sleep(0)
     finally:
         del hub.handle_error
-    collect()
+    collect_garbage()
     assert [reference() for reference in references] == [None]
 
 
@@ -179,11 +173,11 @@ def test_freed_with_a_raw_greenlet():
     raw = greenlet.greenlet(use)
     raw.switch()
     del raw
-    collect()
+    collect_garbage()
     spawn_raw(use)
     gevent.sleep(0)
     gevent.sleep(0)  # the loop lets go of the last greenlet that it switched to
-    collect()
+    collect_garbage()
     assert [reference() for reference in references] == [None, None]
 
 
@@ -200,7 +194,7 @@ def test_freed_with_a_thread():
         if reference() is None:
             break
         gevent.sleep(0.01)  # its end is not something to wait for
-    gc.collect()
+    collect_garbage()
     assert reference() is None
     box.x = 1
 
@@ -222,13 +216,13 @@ def test_freed_with_the_local():
     assert [reference() is None for reference in references] == [False, False]
     reference = weakref.ref(box)
     del box, shown[:]
-    collect()
+    collect_garbage()
     assert reference() is None
     assert [reference() for reference in references] == [None, None]
     gevent.joinall(jobs)
     reference = weakref.ref(use_main)
     del use_main
-    collect()
+    collect_garbage()
     assert reference() is None
 
 
@@ -239,7 +233,7 @@ def test_cycle_is_collected():
     box.x = Thing()
     references = [weakref.ref(box), weakref.ref(box.x)]
     del box
-    gc.collect()
+    collect_garbage()
     assert [reference() for reference in references] == [None, None]
 
 
@@ -256,7 +250,7 @@ def test_short_lived_locals_leave_nothing():
         box = local()
         box.x = 1
     del box
-    collect()
+    collect_garbage()
     if PURE:
         assert len(homes) == before
     assert keep.x == 1
@@ -277,7 +271,7 @@ def test_value_that_uses_the_local_as_it_dies():
     job = gevent.spawn(use)
     job.join()
     gevent.sleep(0)
-    collect()
+    collect_garbage()
     assert log == [False]
     assert not hasattr(box, "y")
 
@@ -515,5 +509,5 @@ def test_weak_reference():
     assert reference() is box
     box.x = 1
     del box
-    collect()
+    collect_garbage()
     assert reference() is None

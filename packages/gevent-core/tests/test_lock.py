@@ -1,11 +1,10 @@
 """Semaphores and RLock: who gets a unit and in what order, and that no wake-up is lost, whatever is killed or times out."""
 
 import gc
-import os
 import random
 import sys
 import weakref
-from contextlib import contextmanager
+from contextlib import ExitStack
 from textwrap import dedent
 from time import perf_counter
 
@@ -15,9 +14,9 @@ import pytest
 from gevent.exceptions import BlockingSwitchOutError
 from gevent.hub import get_hub
 from gevent.lock import BoundedSemaphore, DummySemaphore, RLock, Semaphore
-from gevent_testkit import run_script
+from gevent_testkit import collecting_at, run_script, runs_sources
 
-PURE = bool(os.environ.get("GEVENT_PURE_PYTHON"))
+PURE = runs_sources()
 
 KINDS = [Semaphore, BoundedSemaphore]
 
@@ -266,17 +265,6 @@ class Releases:
         self.lock.release()
 
 
-@contextmanager
-def collecting_at(allocation):
-    """Within, the garbage collector runs when so many more objects have been made."""
-    old = gc.get_threshold()
-    gc.set_threshold(gc.get_count()[0] + allocation, 1000, 1000)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*old)
-
-
 @pytest.mark.parametrize("overtaken", [False, True])
 @pytest.mark.parametrize("allocation", range(8))
 def test_release_in_finalizer(allocation, overtaken):
@@ -291,10 +279,10 @@ def test_release_in_finalizer(allocation, overtaken):
                 lock.acquire()
                 get_hub().loop.run_callback(gc.collect)  # at the latest
                 Releases(lock)
-                gc.set_threshold(gc.get_count()[0] + allocation, 1000, 1000)
+                moment.enter_context(collecting_at(allocation))
 
             get_hub().loop.run_callback(overtake)
-            with collecting_at(10000):
+            with ExitStack() as moment:
                 assert lock.acquire() is True
         else:
             Releases(lock)

@@ -1,7 +1,6 @@
 """Queues and Channel: what goes in comes out, once, in order, whoever is killed or out of time on the way."""
 
 import gc
-import os
 import queue as stdlib_queue
 import random
 import warnings
@@ -14,9 +13,9 @@ import gevent
 import pytest
 from gevent.hub import LoopExit, get_hub
 from gevent.queue import Channel, Empty, Full, JoinableQueue, LifoQueue, PriorityQueue, Queue, ShutDown, SimpleQueue
-from gevent_testkit import run_script
+from gevent_testkit import run_script, runs_sources
 
-PURE = bool(os.environ.get("GEVENT_PURE_PYTHON"))
+PURE = runs_sources()
 
 QUEUES = [SimpleQueue, Queue, JoinableQueue, LifoQueue, PriorityQueue]
 JOINABLE = [Queue, JoinableQueue, LifoQueue, PriorityQueue]

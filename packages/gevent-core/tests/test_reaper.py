@@ -6,7 +6,7 @@ import signal
 
 import pytest
 from gevent import _reaper
-from gevent_testkit.children import start_shell, wait_for_end
+from gevent_testkit.children import start_shell, wait_for_end, wait_for_stop
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_stops_are_told_to_those_who_trace(spawn):
     pid = spawn(wait=False)
     tracing, plain, any_child = _reaper.claim(pid, trace=True), _reaper.claim(pid), _reaper.claim(0)
     os.kill(pid, signal.SIGSTOP)
-    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+    wait_for_stop(pid)
     got, status, _ = _reaper.take(pid, os.WUNTRACED)
     assert got == pid
     assert os.WSTOPSIG(status) == signal.SIGSTOP

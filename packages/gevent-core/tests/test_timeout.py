@@ -7,6 +7,7 @@ import gevent
 import pytest
 from gevent.hub import get_hub
 from gevent.timeout import Timeout, with_timeout
+from gevent_testkit import REFERENCE_COUNTING, collect_garbage
 
 
 class Failure(Exception):
@@ -373,6 +374,8 @@ def test_freed():
             pass
         reference = weakref.ref(timeout)
         del timeout
+        if not REFERENCE_COUNTING:
+            collect_garbage()
         assert reference() is None
     finally:
         gc.enable()

@@ -9,7 +9,7 @@ import ctypes
 import functools
 import os
 
-_P_PID, _WEXITED, _WNOWAIT = 1, 4, 0x01000000  # of Linux
+_P_PID, _WSTOPPED, _WEXITED, _WNOWAIT = 1, 2, 4, 0x01000000  # of Linux
 _PIDFD_OPEN = 434
 
 
@@ -33,9 +33,18 @@ def start_shell(command: str, stdin: int | None = None, group: int | None = None
 
 def wait_for_end(pid: int) -> None:
     """Block until the child *pid* has ended, and leave its status to whoever asks."""
+    _wait_and_leave(pid, _WEXITED)
+
+
+def wait_for_stop(pid: int) -> None:
+    """Block until a signal has stopped the child *pid*, and leave its status to whoever asks."""
+    _wait_and_leave(pid, _WSTOPPED)
+
+
+def _wait_and_leave(pid, what):
     if hasattr(os, "waitid"):
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    elif ctypes.CDLL(None, use_errno=True).waitid(_P_PID, pid, ctypes.create_string_buffer(128), _WEXITED | _WNOWAIT):
+        os.waitid(os.P_PID, pid, (os.WSTOPPED if what == _WSTOPPED else os.WEXITED) | os.WNOWAIT)
+    elif ctypes.CDLL(None, use_errno=True).waitid(_P_PID, pid, ctypes.create_string_buffer(128), what | _WNOWAIT):
         raise OSError(ctypes.get_errno(), f"waitid(2) failed for {pid}")
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from gevent_testkit import leaks
 from gevent_testkit.freshness import CFFI_BUILD, stale_modules
+from gevent_testkit.interpreters import runs_sources
 
 #: Seconds a test may take, its fixtures included.
 TIME_LIMIT = 30.0
@@ -44,7 +45,7 @@ def pytest_unconfigure(config):
 def pytest_sessionstart(session):
     root = session.config.rootpath
     # Then a .py is run as it stands, whatever has been compiled from it; the loops have nothing else.
-    pure = os.environ.get("GEVENT_PURE_PYTHON") or os.environ.get("PURE_PYTHON") or "cffi" in os.environ.get("GEVENT_LOOP", "")
+    pure = runs_sources()
     lines = [
         f"  {source.relative_to(root)} ({newer.name} has changed since it was compiled)"
         for src in sorted(root.glob("packages/*/src"))
