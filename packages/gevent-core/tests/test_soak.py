@@ -160,7 +160,7 @@ def test_random_kills(seed, threads):
     workers = [gevent.spawn(soak.work) for _ in range(WORKERS)]
     kills = 0
     until = monotonic() + SECONDS / 2
-    while monotonic() < until:
+    while monotonic() < until or kills <= 100:
         gevent.sleep(soak.random.choice([0, 0, 0.0002]))
         for _ in range(soak.random.randrange(4)):
             place = soak.random.randrange(WORKERS)
@@ -176,7 +176,6 @@ def test_random_kills(seed, threads):
     gevent.killall(workers)
     failed += [each.exception for each in workers if each.exception is not None]
     assert failed == []
-    assert kills > 100
     assert soak.done > (1000 if not threads else 100)
     # All that was taken is back, and can be taken again.
     assert (soak.semaphore.counter, soak.inside) == (7, 0)

@@ -9,6 +9,7 @@ import weakref
 import gevent
 import greenlet
 import pytest
+from gevent.event import Event
 from gevent.hub import get_hub
 from gevent_testkit import run_script
 
@@ -558,8 +559,8 @@ def sleepers(*times):
 
 def test_joinall_returns_them_in_the_order_they_ended():
     """SPW-14, SPW-17: the finished ones, as wait() does."""
-    jobs = sleepers(0.006, 0.002, 0.004)
-    assert [job.value for job in gevent.joinall(jobs)] == [0.002, 0.004, 0.006]
+    jobs = sleepers(0.06, 0.02, 0.04)
+    assert [job.value for job in gevent.joinall(jobs)] == [0.02, 0.04, 0.06]
     assert gevent.joinall([]) == []
     dead = gevent.spawn(int)
     dead.join()
@@ -569,11 +570,13 @@ def test_joinall_returns_them_in_the_order_they_ended():
 @pytest.mark.parametrize("raise_error", [False, True])
 def test_joinall_with_count(raise_error):
     """SPW-14."""
-    jobs = sleepers(0.006, 0.001, 0.003)
+    last = Event()
+    jobs = [gevent.spawn(last.wait), *sleepers(0, 0.003)]
     done = gevent.joinall(jobs, count=2, raise_error=raise_error)
-    assert [job.value for job in done] == [0.001, 0.003]
+    assert [job.value for job in done] == [0, 0.003]
     assert not jobs[0].ready()
     assert gevent.joinall(jobs, count=0, raise_error=raise_error) == []
+    last.set()
     assert len(gevent.joinall(jobs, count=10, raise_error=raise_error)) == 3
 
 

@@ -467,7 +467,11 @@ def _safe_repr(value):
 def idle(priority=0):
     """Let the current greenlet rest until nothing of the same or a higher *priority* is pending in the loop."""
     hub = get_hub()
-    hub.wait(hub.loop.idle(priority=priority))
+    watcher = hub.loop.idle(priority=priority)
+    hub.wait(watcher)
+    # The loop polls libev, which knows of no ready queue, also in the middle of it.
+    while hub.loop.readycnt:
+        hub.wait(watcher)
 
 
 def kill(greenlet, exception=GreenletExit):
