@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+from pathlib import Path
 from time import monotonic
 
 import gevent
@@ -12,6 +13,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore, RLock
 from gevent.queue import Channel, Queue
 from gevent.timeout import Timeout
+from gevent_testkit import run_script
 
 SECONDS = float(os.environ.get("GEVENT_TEST_SOAK_SECONDS", "3"))
 WORKERS = 60
@@ -189,3 +191,11 @@ def test_random_kills(seed, threads):
     assert len(set(soak.received + left)) == len(soak.received + left)
     assert {number for number, certain in enumerate(soak.offered) if certain} <= set(soak.received + left)
     assert gevent.get_hub().loop.activecnt == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_network():
+    """The short form of scripts/soak_network.py: connections of clients that are killed and timed out, for seconds instead of hours."""
+    script = Path(__file__).parent / "scripts" / "soak_network.py"
+    assert run_script(script, SECONDS, timeout=50).check().stdout.endswith("\nok\n")
