@@ -443,14 +443,26 @@ def _explain_loop_exit(hub, limit=20):
                     found[id(park)] = f"{_name(park.greenlet, main)} waits on {_safe_repr(park.owner)}"
     frame = main.gr_frame
     if frame is not None and not any(text.startswith("the main greenlet") for text in found.values()):
-        code = frame.f_code
-        found[0] = f"the main greenlet waits in {code.co_name} ({code.co_filename}, line {frame.f_lineno})"
+        found[0] = f"the main greenlet waits in {describe_place(frame)}"
     lines = [f"the event loop has nothing left to do, so nothing could wake {len(found)} waiting greenlet(s)"]
     lines += sorted(found.values(), key=lambda text: not text.startswith("the main greenlet"))[:limit]
     if len(found) > limit:
         lines.append(f"... and {len(found) - limit} more")
     lines.append(f"in {hub!r}; no other native thread runs that could wake them")
     return "\n    ".join(lines)
+
+
+_OWN_FOLDER = os.path.dirname(__file__) + os.sep
+
+
+def describe_place(frame):
+    """Function, file and line in which *frame* is, outside of gevent if there is anything outside: gevent's own may be interpreted."""
+    outside = frame
+    while outside is not None and outside.f_code.co_filename.startswith(_OWN_FOLDER):
+        outside = outside.f_back
+    if outside is not None:
+        frame = outside
+    return f"{frame.f_code.co_name} ({frame.f_code.co_filename}, line {frame.f_lineno})"
 
 
 def _name(waiting, main):

@@ -15,7 +15,7 @@ from gevent._imap import IMap, IMapUnordered, Results
 from gevent._switching import get_loop
 from gevent.event import Event
 from gevent.greenlet import Greenlet
-from gevent.hub import get_hub, kill, sleep, wait
+from gevent.hub import describe_place, get_hub, kill, sleep, wait
 from gevent.lock import DummySemaphore, Semaphore
 from gevent.timeout import Timeout
 
@@ -438,8 +438,7 @@ class Pool(Group):
     def _describe_running(self):
         for each in list(self.greenlets):
             frame = each.gr_frame
-            where = f", in {frame.f_code.co_name} ({frame.f_code.co_filename}, line {frame.f_lineno})" if frame is not None else ""
-            yield f"{each!r}{where}"
+            yield f"{each!r}" if frame is None else f"{each!r}, in {describe_place(frame)}"
 
     def _apply_async_use_greenlet(self):
         return self.full()
