@@ -14,7 +14,7 @@ import pytest
 from gevent.exceptions import BlockingSwitchOutError
 from gevent.hub import get_hub
 from gevent.lock import BoundedSemaphore, DummySemaphore, RLock, Semaphore
-from gevent_testkit import collecting_at, run_script, runs_sources
+from gevent_testkit import REFERENCE_COUNTING, collect_garbage, collecting_at, run_script, runs_sources
 
 PURE = runs_sources()
 
@@ -313,6 +313,8 @@ def test_lock_in_finalizer_while_switching():
             gevent.sleep(0)
 
     gevent.joinall([gevent.spawn(work) for _ in range(5)])
+    if not REFERENCE_COUNTING:
+        collect_garbage()
     assert (len(died), lock.counter) == (50, 1)
 
 

@@ -1,6 +1,5 @@
 """Groups and pools: who is in and who must wait, what the mapping functions hand out, and what is left when nobody wants it."""
 
-import gc
 import io
 import queue
 import traceback
@@ -14,7 +13,7 @@ from gevent.exceptions import BlockingSwitchOutError
 from gevent.greenlet import Greenlet
 from gevent.hub import LoopExit, get_hub
 from gevent.pool import Group, Pool, PoolFull
-from gevent_testkit import run_script
+from gevent_testkit import collect_garbage, run_script
 from greenlet import GreenletExit
 
 
@@ -751,12 +750,12 @@ def test_imap_dropped_half_way(name, collect):
     if collect:
         results.itself = results
     del results
-    gc.collect()
+    collect_garbage()
     settle()
     count = len(begun)
     assert count <= 3
     settle()
-    gc.collect()
+    collect_garbage()
     assert (len(begun), closed, driver()) == (count, [1], None)
     assert (limited.free_count(), limited._semaphore.counter) == (3, 3)
 
@@ -790,7 +789,7 @@ def test_imap_dropped_without_maxsize(name):
     assert begun == [0, 1, 2]
     gate.set()
     settle()
-    gc.collect()
+    collect_garbage()
     assert begun == [0, 1, 2, 3, 4, 5]
     assert [each() for each in kept] == [None] * 6
     assert (driver(), limited.free_count()) == (None, 2)
@@ -1132,7 +1131,7 @@ def test_a_pool_that_is_dropped():
     gate.set()
     job.join()
     settle()
-    gc.collect()
+    collect_garbage()
     assert reference() is None
 
 

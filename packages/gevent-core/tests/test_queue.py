@@ -6,14 +6,13 @@ import random
 import warnings
 import weakref
 from collections import deque
-from contextlib import contextmanager
 from time import perf_counter
 
 import gevent
 import pytest
 from gevent.hub import LoopExit, get_hub
 from gevent.queue import Channel, Empty, Full, JoinableQueue, LifoQueue, PriorityQueue, Queue, ShutDown, SimpleQueue
-from gevent_testkit import run_script, runs_sources
+from gevent_testkit import collect_garbage, collecting_at, run_script, runs_sources
 
 PURE = runs_sources()
 
@@ -616,7 +615,7 @@ def test_join_workers():
 
 def test_killed_joiners_leave_nothing():
     def parks():
-        gc.collect()
+        collect_garbage()
         return sum(type(each).__name__ == "Park" for each in gc.get_objects())
 
     queue = Queue(items=[1])
@@ -953,17 +952,6 @@ class Does:
         self.function(*self.args)
 
 
-@contextmanager
-def collecting_at(allocation):
-    """Within, the garbage collector runs when so many more objects have been made."""
-    old = gc.get_threshold()
-    gc.set_threshold(gc.get_count()[0] + allocation, 1000, 1000)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*old)
-
-
 @pytest.mark.parametrize("allocation", range(10))
 @pytest.mark.parametrize("call", ["get", "peek", "put", "join"])
 def test_used_in_finalizer(call, allocation):
@@ -972,7 +960,7 @@ def test_used_in_finalizer(call, allocation):
     if call in ("put", "join"):
         queue.put(0)
     function, args = getattr(queue, call), [1] if call == "put" else []
-    gc.collect()
+    collect_garbage()
     Does(*{"put": (queue.get,), "join": (queue.task_done,)}.get(call, (queue.put, 0)))
     get_hub().loop.run_callback(gc.collect)  # at the latest
     with gevent.Timeout(5), collecting_at(allocation):
@@ -988,13 +976,13 @@ def test_channel_used_in_finalizer(call, allocation):
     channel = Channel()
     other = gevent.spawn(channel.put, 0) if call == "get" else gevent.spawn(channel.get)
     function, args = getattr(channel, call), [0] if call == "put" else []
-    gc.collect()
+    collect_garbage()
     Does(lambda: gevent.getcurrent() is get_hub() or gevent.sleep(0))
     with gevent.Timeout(5), collecting_at(allocation):
         result = function(*args)
     assert result == (0 if call == "get" else None)
     other.join()
-    gc.collect()
+    collect_garbage()
 
 
 def soak(queue, seconds, seed, nowait=True):
@@ -1203,7 +1191,7 @@ def test_weak_reference(kind):
     if kind is not Channel:
         queue.put((1, queue))
     del queue
-    gc.collect()
+    collect_garbage()
     assert reference() is None
 
 

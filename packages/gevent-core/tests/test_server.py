@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import gc
 import socket as stdlib
 import threading
 
@@ -14,7 +13,7 @@ from gevent.event import Event
 from gevent.hub import get_hub
 from gevent.pool import Pool
 from gevent.server import DatagramServer, StreamServer
-from gevent_testkit import run_script
+from gevent_testkit import collect_garbage, run_script
 
 HERE = ("127.0.0.1", 0)
 
@@ -285,7 +284,7 @@ def test_handler_killed_before_it_began():
         server.pool.join = lambda timeout: None
         server.stop()
         assert client.recv(10) == b""
-    gc.collect()
+    collect_garbage()
 
 
 def test_stop_kills_handlers_in_a_pool():

@@ -5,7 +5,6 @@ import contextlib
 import copy
 import ctypes
 import errno
-import gc
 import importlib
 import importlib.util
 import inspect
@@ -26,7 +25,7 @@ import pytest
 from gevent import socket
 from gevent.exceptions import ConcurrentObjectUseError
 from gevent.hub import get_hub
-from gevent_testkit import run_script
+from gevent_testkit import collect_garbage, run_script
 
 LINUX = sys.platform.startswith("linux")
 
@@ -352,7 +351,7 @@ def test_unclosed_socket_warns():
     fd = sock.fileno()
     with pytest.warns(ResourceWarning, match=r"unclosed <gevent.socket.socket fd="):
         del sock
-        gc.collect()
+        collect_garbage()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(fd)
 
@@ -365,7 +364,7 @@ def test_unclosed_socket_warns():
     sock.me = sock
     with pytest.warns(ResourceWarning) as caught:
         del sock
-        gc.collect()
+        collect_garbage()
     assert len(caught) == 1
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(fd)
@@ -1300,7 +1299,7 @@ def test_create_connection_errors(listener, resolver):
         with pytest.raises(OSError):
             socket.create_connection(("refused_first", closed), all_errors=True)
     caught = group = None
-    gc.collect()
+    collect_garbage()
 
 
 def test_create_connection_closes_what_did_not_connect(unresponsive):

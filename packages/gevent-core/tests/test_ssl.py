@@ -6,7 +6,6 @@ Certificates are made by ``openssl`` when the tests begin; nothing is asked of t
 import array
 import contextlib
 import errno
-import gc
 import io
 import pickle
 import shutil
@@ -27,7 +26,7 @@ from gevent.event import Event
 from gevent.exceptions import ConcurrentObjectUseError
 from gevent.server import StreamServer
 from gevent.threadpool import ThreadPool
-from gevent_testkit import run_script
+from gevent_testkit import collect_garbage, run_script
 
 SCRIPTS = Path(__file__).parent / "scripts"
 PATIENCE = 20
@@ -789,7 +788,7 @@ def test_detached_descriptor_outlives_the_socket(connect, closing):
     sock = closing(gevent.socket.socket(fileno=pair.client.detach()))
     assert pair.client.fileno() == -1
     vars(pair.client).clear()  # whatever held the descriptor
-    gc.collect()
+    collect_garbage()
     sock.sendall(b"not TLS")
     with pytest.raises(ssl.SSLError, match=r"(?i)wrong.version.number|record.layer.failure"):
         pair.server.recv(10)
@@ -930,7 +929,7 @@ def test_unclosed_socket_is_reported(connect, client_context):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         del sock
-        gc.collect()
+        collect_garbage()
     assert [(each.category, str(each.message)[:38]) for each in caught] == [
         (ResourceWarning, f"unclosed <gevent.ssl.SSLSocket fd={fd}, f"[:38])
     ]

@@ -4,7 +4,6 @@ Native threads wait on native events here, and tell of themselves by posting to 
 """
 
 import concurrent.futures
-import gc
 import os
 import random
 import sys
@@ -23,7 +22,7 @@ from gevent.exceptions import BlockingSwitchOutError, InvalidThreadUseError
 from gevent.greenlet import Greenlet
 from gevent.hub import LoopExit, get_hub
 from gevent.threadpool import TaskQueue, ThreadPool, ThreadPoolExecutor, ThreadResult, Worker
-from gevent_testkit import run_script
+from gevent_testkit import collect_garbage, run_script
 from greenlet import GreenletExit
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -340,7 +339,7 @@ def test_waiter_killed(make_pool):
     gate.open()
     pool.join()
     settle()
-    gc.collect()
+    collect_garbage()
     assert (len(pool), pool._semaphore.counter, reference()) == (0, 1, None)
 
 
@@ -826,7 +825,7 @@ def test_nothing_is_kept(pool, reports):
     reports.clear()
     del function, argument, keyword
     settle()
-    gc.collect()
+    collect_garbage()
     assert (len(made), [each() for each in made]) == (5, [None] * 5)
     assert pool.size == 1
 
@@ -838,7 +837,7 @@ def test_a_pool_that_is_dropped():
     assert pool.apply(abs, (-1,)) == 1
     reference, queue = weakref.ref(pool), pool.task_queue
     del pool
-    gc.collect()
+    collect_garbage()
     assert (reference(), queue.size) == (None, 0)
     settle()
 
@@ -851,11 +850,11 @@ def test_a_pool_that_is_dropped_while_it_works():
     gate.started.wait()
     reference = weakref.ref(pool)
     del pool
-    gc.collect()
+    collect_garbage()
     gate.open()
     assert result.get() == 3
     settle()
-    gc.collect()
+    collect_garbage()
     assert reference() is None
 
 
@@ -913,7 +912,7 @@ def test_tasks_that_use_gevent(pool):
     pool.kill()
     while threading.active_count() > 1:
         time.sleep(0)  # the thread has told us that it ends; now it does
-    gc.collect()
+    collect_garbage()
     assert hub() is None or hub().loop is None
     assert loop() is None or "destroyed" in repr(loop())
 
