@@ -94,6 +94,8 @@ def _release(lock):
 
 # ---- Handles: how threading joins a thread since Python 3.13 ---------------------------------------------------------------------
 
+_HANDLE_NAMES = ("_handle", "_os_thread_handle")  # of a Thread's attribute: up to Python 3.13, and since
+
 
 class _ThreadHandle:
     """The end of a thread that is a greenlet. *ident* is its :func:`get_ident`, 0 while it was not started."""
@@ -108,6 +110,8 @@ class _ThreadHandle:
         return self._ended.is_set()
 
     def _set_done(self):
+        if not self.ident:
+            raise RuntimeError("thread not started")
         self._ended.set()
 
     def join(self, timeout=None, /):
@@ -187,6 +191,11 @@ _registered = []
 
 
 def _join_all():
+    # threading would say so just after this, when those that wait for the main thread had kept this from ending.
+    for name in _HANDLE_NAMES:
+        handle = vars(main_thread()).get(name)
+        if handle is not None:
+            handle._set_done()
     try:
         while _unfinished:
             next(iter(_unfinished)).join()
@@ -269,7 +278,7 @@ def _inherit_context(thread, greenlet):
 
 def _set_handle(thread, handle):
     """Put *handle* where repr() and the rest of threading look, if this version of Python has such a thing."""
-    for name in ("_handle", "_os_thread_handle"):
+    for name in _HANDLE_NAMES:
         if name in thread.__dict__:
             setattr(thread, name, handle)
 
