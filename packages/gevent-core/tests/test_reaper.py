@@ -6,6 +6,7 @@ import signal
 
 import pytest
 from gevent import _reaper
+from gevent_testkit import run_script
 from gevent_testkit.children import start_shell, wait_for_end, wait_for_stop
 
 
@@ -216,3 +217,36 @@ def test_forked(spawn):
             os._exit(_reaper._claims == {} and _reaper._lock is not held)
     assert os.waitpid(child, 0) == (child, 1 << 8)
     assert _reaper.collect(claim) == (pid, 3 << 8)
+
+
+def test_closed_standard_streams():
+    """What watches a child takes no number of a standard stream: the program will put another stream there, and keep it."""
+    run_script(
+        """
+import os
+import gevent
+from gevent.hub import get_hub
+
+loop = get_hub().loop
+gevent.sleep(0)
+for number in range(3):
+    kept = os.dup(number)
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(writer)
+        os.read(reader, 1)
+        os._exit(0)
+    os.close(number)
+    watcher = loop.child(pid)
+    watcher.start(lambda: None)
+    os.dup2(kept, number)
+    os.close(writer)
+    with gevent.Timeout(20):
+        while watcher.active:
+            gevent.sleep(0.001)
+    os.fstat(number)
+    os.close(kept)
+    os.close(reader)
+"""
+    ).check()

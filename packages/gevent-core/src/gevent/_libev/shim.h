@@ -67,7 +67,15 @@ static inline unsigned long long gevent_coarse_clock(void) {
 #endif
 static inline int gevent_pidfd_open(int pid) {
 #ifdef SYS_pidfd_open
-    return (int)syscall(SYS_pidfd_open, pid, 0);   /* close-on-exec by definition */
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);   /* close-on-exec by definition */
+    if (fd >= 0 && fd <= 2) {
+        /* A program that has closed one of its standard streams will put another there, over whatever has its number by then. */
+        int moved = fcntl(fd, F_DUPFD_CLOEXEC, 3), error = errno;
+        close(fd);
+        errno = error;
+        return moved;
+    }
+    return fd;
 #else
     (void)pid;
     errno = ENOSYS;
