@@ -5,6 +5,8 @@ interpreter has the functions in Python too, over a thread-local, which is a gre
 themselves is set anew before each callback, for another greenlet's loop may have run meanwhile.
 """
 
+import sys
+
 from gevent._originals import get_original
 from gevent.local import local
 from gevent.monkey import _Batch, patch_item
@@ -12,6 +14,8 @@ from gevent.monkey import _Batch, patch_item
 __all__ = ["adapt_events", "adapt_loops", "adapt_pipes", "adapt_tasks"]
 
 _NAMES = ("_get_running_loop", "_set_running_loop", "get_running_loop", "get_event_loop")
+_TASK_NAMES = ("current_task", "all_tasks", "_enter_task", "_leave_task", "_swap_current_task", "_register_task", "_unregister_task")
+_TASK_NAMES += ("_register_eager_task", "_unregister_eager_task")
 
 
 def adapt_events(events):
@@ -57,11 +61,17 @@ def _adapt_policy(events):
 
 
 def adapt_tasks(tasks):
-    """Have the current task be looked for in the greenlet's loop."""
-    ours = getattr(tasks, "_py_current_task", None)
-    if ours is not None and hasattr(tasks, "_current_tasks"):
-        with _Batch():
-            patch_item(tasks, "current_task", ours)
+    """Have the current task be looked for in the greenlet's loop.
+
+    Since Python 3.14 compiled tasks are kept in the native thread's state, one running at a time, and not where the functions in Python
+    look: tasks are those in Python, then.
+    """
+    with _Batch():
+        for name in _TASK_NAMES if sys.version_info >= (3, 14) else ("current_task",):
+            if hasattr(tasks, f"_py_{name}"):
+                patch_item(tasks, name, getattr(tasks, f"_py_{name}"))
+        if sys.version_info >= (3, 14):
+            patch_item(tasks, "Task", tasks._PyTask)
 
 
 def adapt_loops(base_events):
