@@ -13,6 +13,8 @@ cdef int _TAKEN
 cdef int _REFUSED
 cdef int _GONE
 cdef set _plain_classes
+cdef object heappush
+cdef object heappop
 
 
 cdef class _Offer:
@@ -52,11 +54,14 @@ cdef class SimpleQueue(Contended):
     cpdef Py_ssize_t qsize(self) except -1
     cpdef bint empty(self) except -1
     cpdef bint full(self) except -1
-    cdef _lock(self)
-    cdef _unlock(self)
+    @cython.final
+    cdef void _lock(self) noexcept
+    @cython.final
+    cdef void _unlock(self) noexcept
     @cython.locals(called=bint, fits=bint, down=bint)
     cpdef put(self, object item, bint block=*, object timeout=*)
     cpdef put_nowait(self, object item)
+    @cython.final
     cdef bint _room(self) except -1
     cdef bint _take(self, Line line, object token, bint called) except -1
     @cython.locals(found=bint, called=bint)
