@@ -452,7 +452,10 @@ def test_kill_races_the_end_of_a_sleep():
             seen.append("slept")
         except Failure:
             seen.append("killed")
-        gevent.sleep(0.001)
+        try:
+            gevent.sleep(0.001)
+        except Failure:  # on a slow machine the timer is not due in the round in which the sleep ends
+            seen.append("killed later")
         gevent.sleep(0)
         return "end"
 
@@ -461,7 +464,7 @@ def test_kill_races_the_end_of_a_sleep():
     timer = get_loop().timer(0.001)
     timer.start(job.kill, Failure, False)
     assert job.get() == "end"
-    assert seen in (["slept"], ["killed"])
+    assert seen in (["slept"], ["killed"], ["slept", "killed later"])
     timer.stop()
 
 
