@@ -2,6 +2,7 @@
 
 import io
 import queue
+import re
 import traceback
 import weakref
 
@@ -659,7 +660,7 @@ def test_imap_of_a_failing_iterable(group, name, maxsize, reports):
 @pytest.mark.parametrize("name", ["map", "imap", "imap_unordered"])
 def test_imap_of_no_iterable(group, name):
     """POO-04: at once."""
-    with pytest.raises(TypeError, match="'int' object is not iterable"):
+    with pytest.raises(TypeError, match="'int' object is not iterable|zip argument #1 must support iteration"):  # CPython, PyPy
         getattr(group, name)(double_or_fail, 3)
 
 
@@ -1186,4 +1187,4 @@ def test_a_full_thread_pool_says_what_it_runs(monkeypatch):
     assert running.get() is True
     pool.kill()
     assert "has been full for 0.001 seconds" in stream.getvalue()
-    assert stream.getvalue().count("of builtin_function_or_method") + stream.getvalue().count("<built-in method acquire of") == 1
+    assert len(re.findall(r"<(?:built-in method|bound method lock\.)\s*acquire of", stream.getvalue())) == 1  # CPython, PyPy
