@@ -660,7 +660,7 @@ def test_imap_of_a_failing_iterable(group, name, maxsize, reports):
 @pytest.mark.parametrize("name", ["map", "imap", "imap_unordered"])
 def test_imap_of_no_iterable(group, name):
     """POO-04: at once."""
-    with pytest.raises(TypeError, match="'int' object is not iterable|zip argument #1 must support iteration"):  # CPython, PyPy
+    with pytest.raises(TypeError, match=r"'int' object is not iterable|zip argument #1 must support iteration"):  # CPython, PyPy
         getattr(group, name)(double_or_fail, 3)
 
 

@@ -25,7 +25,7 @@ import pytest
 from gevent import socket
 from gevent.exceptions import ConcurrentObjectUseError
 from gevent.hub import get_hub
-from gevent_testkit import collect_garbage, run_script
+from gevent_testkit import REFERENCE_COUNTING, collect_garbage, run_script
 
 LINUX = sys.platform.startswith("linux")
 
@@ -193,7 +193,8 @@ def test_module_has_everything_of_the_standard_one():
         "error", "gaierror", "herror", "timeout", "htonl", "inet_pton", "gethostname", "getservbyname", "setdefaulttimeout",
         "AddressFamily", "SocketKind", "CMSG_LEN", "dup", "if_nameindex", "has_ipv6", "has_dualstack_ipv6", "AF_UNIX", "SOL_TCP",
     ]  # fmt: skip
-    assert [name for name in same if getattr(socket, name) is not getattr(stdlib, name)] == []
+    absent = object()  # PyPy 3.9 lacks if_nameindex
+    assert [name for name in same if getattr(socket, name, absent) is not getattr(stdlib, name, absent)] == []
     assert set(socket.__dns__) <= set(socket.__implements__)
     assert set(socket.__all__) == set(socket.__implements__) | set(socket.__extensions__) | set(socket.__imports__)
     assert [name for name in socket.__all__ if not hasattr(socket, name)] == []
@@ -387,6 +388,8 @@ def test_no_reference_cycle(pair):
     alive = weakref.ref(sock)
     sock.close()
     del sock, job
+    if not REFERENCE_COUNTING:
+        collect_garbage()
     assert alive() is None
 
 
@@ -609,7 +612,9 @@ def test_settimeout_as_the_standard_one(closing, value):
             return type(error)
         return sock.gettimeout(), sock.timeout, sock.getblocking()
 
-    assert describe(closing(socket.socket())) == describe(closing(stdlib.socket()))
+    # PyPy's takes NaN, for no time that anybody could name.
+    expected = ValueError if value != value else describe(closing(stdlib.socket()))
+    assert describe(closing(socket.socket())) == expected
 
 
 def test_setblocking(closing):

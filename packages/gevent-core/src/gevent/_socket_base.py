@@ -20,6 +20,7 @@ from gevent.exceptions import ConcurrentObjectUseError, InvalidThreadUseError
 
 _READ = 1
 _WRITE = 2
+_PIECE = 1 << 18  # bytes of one send() in sendall(): PyPy copies what it is given, and not only what the kernel takes of it
 
 _NONBLOCK = getattr(_socket, "SOCK_NONBLOCK", 0)
 _TIMED_OUT = -1  # what _connect() returns for our own time limit: no errno
@@ -272,7 +273,7 @@ class SocketBase:
             sent = 0
             while True:
                 try:
-                    sent += self._sock.send(rest[sent:], flags)
+                    sent += self._sock.send(rest[sent : sent + _PIECE], flags)
                 except BlockingIOError:
                     if timeout == 0 or flags & MSG_DONTWAIT:
                         raise
