@@ -8,7 +8,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
-import asyncio  # noqa: E402, F811
+import asyncio  # noqa: E402
 import time  # noqa: E402
 
 import gevent  # noqa: E402

@@ -1,7 +1,7 @@
 """Run one file of the interpreter's tests, and write what became of each test into a log: ``one.py [--patched] LOG test_queue``.
 
-The log has a line "start TEST" and then "ok TEST", "fail TEST", "error TEST" or "skip TEST", each written at once, so that it is there when the
-process hangs or dies.
+The log has a line "start TEST" and then "ok TEST", "fail TEST", "error TEST" or "skip TEST", each written at once, so that it
+is there when the process hangs or dies.
 """
 
 import sys
@@ -10,10 +10,8 @@ arguments = sys.argv[1:]
 patched = arguments[0] == "--patched"
 if patched:
     del arguments[0]
-    from gevent import monkey
-
     # Tests wait until no more native threads run than before; those of the hub's pool would keep each waiting for ten seconds.
-    from gevent import config
+    from gevent import config, monkey
 
     config.threadpool_idle_task_timeout = 0.02
     monkey.patch_all()

@@ -5,7 +5,8 @@
 Each file runs in a process of its own with a time limit. What passes unpatched and does not patched has to stand in ``known_losses.json``
 (``{file: {test: reason}}``), or the exit status is 1. Without names, all files of ``FILES`` are run.
 
-*PYTHON* needs the package ``test`` and gevent: the first is missing in Debian's interpreters, and then this says so with status 2. A known loss whose reason begins with "Blocks" is not run patched.
+*PYTHON* needs the package ``test`` and gevent: the first is missing in Debian's interpreters, and then this says so with status
+2. A known loss whose reason begins with "Blocks" is not run patched.
 """
 
 import argparse

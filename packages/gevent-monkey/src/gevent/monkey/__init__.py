@@ -147,9 +147,10 @@ def patch_module(
     it has and the target has not are added, so give *items* where that is not wanted.
 
     Subscribers (see :mod:`gevent.events`) are told before and after, unless the two ``_notify`` arguments say otherwise, and may prevent it
-    by :class:`~gevent.events.DoNotPatch`. So may the source: unless *_call_hooks* is false, its ``_gevent_will_monkey_patch(target_module, items,
-    warn)`` is called before, and its ``_gevent_did_monkey_patch(target_module)`` after, where it has them. *_warnings* is a list to which *warn* adds,
-    by default it warns at once; *_patch_kwargs* is accepted and not used.
+    by :class:`~gevent.events.DoNotPatch`. So may the source: unless *_call_hooks* is false, its
+    ``_gevent_will_monkey_patch(target_module, items, warn)`` is called before, and its
+    ``_gevent_did_monkey_patch(target_module)`` after, where it has them. *_warnings* is a list to which *warn* adds, by default
+    it warns at once; *_patch_kwargs* is accepted and not used.
 
     As in gevent 1.0, ``patch_module("time")`` and ``patch_module("time", ["sleep"])`` take names of ``gevent.time``, for the module named
     there as ``__target__`` or else the standard one of the same name.
@@ -299,7 +300,10 @@ def _adapt():
 
 
 def patch_os():
-    """Replace :func:`os.fork`, ``forkpty``, ``waitpid``, ``wait``, ``wait3``, ``wait4`` and ``posix_spawn`` by those of :mod:`gevent.os`."""
+    """Replace ``close``, ``fork``, ``forkpty``, ``waitpid``, ``wait``, ``wait3``, ``wait4`` and ``posix_spawn`` of :mod:`os`.
+
+    Those of :mod:`gevent.os` take their places.
+    """
     with _Batch():
         _patch("os")
 
@@ -462,7 +466,8 @@ def patch_all(
 
     Called again with the same arguments it does nothing; with others it warns, and patches what was not patched before. It warns too
     outside the main thread, and of *signal* without *os*, where a program's SIGCHLD handler may take away what ``os.waitpid`` waits for.
-    ValueError for *httplib*, which gevent has not had since 1.0. *kwargs* are passed on to subscribers of the events (:mod:`gevent.events`).
+    ValueError for *httplib*, which gevent has not had since 1.0. *kwargs* are passed on to subscribers of the events
+    (:mod:`gevent.events`).
 
     .. versionchanged:: 1.1
        *subprocess*, *signal* and *builtins* are on.

@@ -1,8 +1,8 @@
 """asyncio, when several greenlets of one native thread run event loops.
 
 asyncio takes the native thread for who runs a loop: its compiled module keeps *the* running loop of each. Here it is the greenlet's. The
-interpreter has the functions in Python too, over a thread-local, which is a greenlet-local in their hands. What the compiled classes look at by
-themselves is set anew before each callback, for another greenlet's loop may have run meanwhile.
+interpreter has the functions in Python too, over a thread-local, which is a greenlet-local in their hands. What the compiled
+classes look at by themselves is set anew before each callback, for another greenlet's loop may have run meanwhile.
 """
 
 import sys
@@ -14,7 +14,15 @@ from gevent.monkey import _Batch, patch_item
 __all__ = ["adapt_events", "adapt_loops", "adapt_pipes", "adapt_tasks"]
 
 _NAMES = ("_get_running_loop", "_set_running_loop", "get_running_loop", "get_event_loop")
-_TASK_NAMES = ("current_task", "all_tasks", "_enter_task", "_leave_task", "_swap_current_task", "_register_task", "_unregister_task")
+_TASK_NAMES = (
+    "current_task",
+    "all_tasks",
+    "_enter_task",
+    "_leave_task",
+    "_swap_current_task",
+    "_register_task",
+    "_unregister_task",
+)
 _TASK_NAMES += ("_register_eager_task", "_unregister_eager_task")
 
 

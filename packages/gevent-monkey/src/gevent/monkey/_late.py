@@ -8,8 +8,8 @@ Python and puts the replacement there.
 *Objects.* Locks, conditions and queues that were made before are native. The garbage collector tells what refers to them, and
 :func:`share_locks` puts an object of :mod:`gevent.monkey._shared` there, which waits for the native one without blocking.
 
-*What is left* (a subclass of a replaced class, its instances, a function's default) cannot be changed from outside. :func:`leftovers` lists it,
-for one warning that says what to import later.
+*What is left* (a subclass of a replaced class, its instances, a function's default) cannot be changed from outside.
+:func:`leftovers` lists it, for one warning that says what to import later.
 """
 
 import gc
@@ -140,7 +140,7 @@ def _replace_attributes(holder, new):
         if id(value) in new:
             holder.__dict__[name] = new[id(value)]
     for cls in type(holder).__mro__:
-        for name, slot in list(vars(cls).items()):
+        for slot in list(vars(cls).values()):
             if isinstance(slot, types.MemberDescriptorType):
                 try:
                     value = slot.__get__(holder)
@@ -214,9 +214,11 @@ def _defaults(names, originals):
         return found
     for function in gc.get_referrers(*tuples):
         if isinstance(function, types.FunctionType) and function.__module__ and _is_foreign(function.__module__):
-            for value in function.__defaults__ or ():
-                if id(value) in names:
-                    found.append((function.__module__, f"{function.__qualname__}() has {names[id(value)]} as a default argument"))
+            found.extend(
+                (function.__module__, f"{function.__qualname__}() has {names[id(value)]} as a default argument")
+                for value in function.__defaults__ or ()
+                if id(value) in names
+            )
     return found
 
 
@@ -225,11 +227,11 @@ def _open_sockets(replaced):
     kinds = {old for module, attr, old, _new in replaced if (module.__name__, attr) in (("socket", "socket"), ("ssl", "SSLSocket"))}
     if not kinds:
         return []
-    found = []
-    for each in gc.get_objects():
-        if type(each) in kinds and each.fileno() != -1:
-            found.append((type(each).__module__, f"{each!r} was made before, and blocks"))
-    return found
+    return [
+        (type(each).__module__, f"{each!r} was made before, and blocks")
+        for each in gc.get_objects()
+        if type(each) in kinds and each.fileno() != -1
+    ]
 
 
 def where_to_move(module_name, frame):

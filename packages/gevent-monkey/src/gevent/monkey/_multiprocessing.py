@@ -1,12 +1,12 @@
 """multiprocessing: its locks and pipes wait in the hub, and a forked worker starts in a world of its own.
 
-*Locks* are semaphores of the system that several processes share. Nothing tells the loop when another process releases one, so who waits looks
-again and again, at first after half a millisecond, and every 20 ms in the end.
+*Locks* are semaphores of the system that several processes share. Nothing tells the loop when another process releases one, so
+who waits looks again and again, at first after half a millisecond, and every 20 ms in the end.
 
 *Pipes* stay blocking, since other processes share them. One waits until they can be read or written, and then does what does not block.
 
-*A forked worker* has copies of all greenlets: the threads of the parent's Pool among them, that would take messages from the parent. So it gets a
-new hub, under which none of them ever runs again, as after a fork none of the other threads does.
+*A forked worker* has copies of all greenlets: the threads of the parent's Pool among them, that would take messages from the
+parent. So it gets a new hub, under which none of them ever runs again, as after a fork none of the other threads does.
 """
 
 import os
@@ -15,13 +15,12 @@ import stat
 from _socket import MSG_DONTWAIT
 from _socket import socket as _native_socket
 
-from greenlet import getcurrent
-
 from gevent import threading
 from gevent._originals import get_original
 from gevent.hub import get_hub, get_hub_if_exists, set_hub
 from gevent.monkey._shared import wait_until
 from gevent.os import close
+from greenlet import getcurrent
 
 __all__ = ["adapt_connections", "adapt_locks", "adapt_processes"]
 

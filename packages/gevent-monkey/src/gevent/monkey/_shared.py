@@ -7,12 +7,11 @@ it tries, and waits in the hub until somebody releases it here, or looks again a
 
 from time import monotonic
 
-from greenlet import getcurrent
-
 from gevent._originals import get_original
 from gevent.event import Event
 from gevent.lock import lock_timeout
 from gevent.thread import get_ident
+from greenlet import getcurrent
 
 #: Seconds between two looks at a native object: the first, and at most.
 FIRST_LOOK = 0.0005
