@@ -288,8 +288,8 @@ def test_dns_mass_resolve(resolver):
 @pytest.mark.timeout(120)
 def test_psycopg2_pool():
     pytest.importorskip("psycopg2", reason="no wheel of psycopg2-binary for this interpreter")
-    if servers.find("postgres") is None:
-        pytest.skip("postgres is not installed")
+    if servers.obstacle("postgres"):
+        pytest.skip(servers.obstacle("postgres"))
     with tempfile.TemporaryDirectory(prefix="pg") as folder, servers.postgresql(Path(folder, "s")) as address:
         dsn = f"host={os.path.dirname(address.path)} port={address.port} user=postgres dbname=postgres"
         done = run_script(EXAMPLES / "psycopg2_pool.py", dsn, timeout=60).check()

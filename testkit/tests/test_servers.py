@@ -35,8 +35,8 @@ def ask(family, address, question):
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(("server", "program", "question", "answer"), KINDS, ids=[kind[1] for kind in KINDS])
 def test_a_server_answers_and_ends(folder, server, program, question, answer):
-    if servers.find(program) is None:
-        pytest.skip(f"{program} is not installed")
+    if servers.obstacle(program):
+        pytest.skip(servers.obstacle(program))
     with server(folder) as address:
         for family, where in [(socket.AF_INET, ("127.0.0.1", address.port)), (socket.AF_UNIX, address.path)]:
             found = ask(family, where, question)
@@ -59,5 +59,6 @@ def test_a_server_that_is_not_there(folder, monkeypatch):
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setattr(servers, "_FOLDERS", [])
     assert servers.find("redis-server") is None
+    assert servers.obstacle("redis-server") == "redis-server is not installed"
     with pytest.raises(FileNotFoundError, match="redis-server is not installed"), servers.redis(folder):
         pass

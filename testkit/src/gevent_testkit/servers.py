@@ -1,7 +1,7 @@
 """Real servers from the system's packages, for the length of a test: started in a folder of the test's, on loopback, and ended with it.
 
 Each is a context manager that yields what clients need to know. FileNotFoundError where the server is not installed: tests skip by
-asking :func:`find` first.
+asking :func:`obstacle` first.
 """
 
 from __future__ import annotations
@@ -34,6 +34,15 @@ class Address(NamedTuple):
 def find(program: str) -> str | None:
     """The path of a server's *program*, or None if it is not installed."""
     return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *_FOLDERS]))
+
+
+def obstacle(program: str) -> str | None:
+    """Why a server's *program* cannot run here, for pytest.skip(); None if it can."""
+    if find(program) is None:
+        return f"{program} is not installed"
+    if program == "postgres" and os.geteuid() == 0 and not os.stat(os.devnull).st_mode & 0o002:
+        return f"PostgreSQL does not run as root, and here only root may write to {os.devnull}"
+    return None
 
 
 def _program(name: str) -> str:
