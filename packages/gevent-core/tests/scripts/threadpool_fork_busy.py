@@ -3,9 +3,9 @@
 import os
 import sys
 import threading
-import traceback
 
 import gevent
+from forking import status_of_child
 from gevent.threadpool import ThreadPool
 
 how = sys.argv[1]
@@ -51,17 +51,7 @@ def child():
     assert gevent.wait(timeout=20)
 
 
-pid = os.fork()
-if pid == 0:
-    status = 1
-    try:
-        child()
-        status = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(status)
-assert os.waitpid(pid, 0)[1] == 0
+assert status_of_child(child) == 0
 assert not running.ready()
 gate.set()
 assert (running.get(), queued.get(), waiting.get()) == ("ran", parent, parent)
