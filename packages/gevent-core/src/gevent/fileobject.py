@@ -145,7 +145,7 @@ class DescriptorIO(io.FileIO):
 
     def write(self, data, /):
         count = self._write(data)
-        if not self.whole:
+        if not self.whole or (type(data) is bytes and count == len(data)):
             return count
         with memoryview(data) as view, view.cast("B") as rest:
             while count < len(rest):
@@ -213,7 +213,7 @@ class _Options:
                 raise ValueError(f"binary mode {mode!r} doesn't take an argument {name}={value!r}")
 
     def layers(self, raw):
-        """The file over *raw*, a :class:`io.FileIO`: as :func:`open` makes it."""
+        """The file over *raw*, a :class:`io.FileIO`: as :func:`open` makes it. If that fails, *raw* may be closed or not."""
         line_buffering = False
         size = self.bufsize
         if size == 1:
@@ -241,7 +241,11 @@ class _Options:
             buffered = io.BufferedWriter(raw, size)
         if not self.text:
             return buffered
-        return self.text_layer(buffered, line_buffering, write_through=size == 0)
+        try:
+            return self.text_layer(buffered, line_buffering, write_through=size == 0)
+        except BaseException:
+            buffered.close()
+            raise
 
     def text_layer(self, buffered, line_buffering=False, write_through=False):
         text = io.TextIOWrapper(buffered, self.encoding, self.errors, self.newline, line_buffering, write_through)
