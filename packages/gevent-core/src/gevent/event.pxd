@@ -21,6 +21,8 @@ cdef class _Linkable:
     cdef WaitQueue _line(self)
     @cython.locals(waiters=WaitQueue, park=Park, loop=Loop, left=bint)
     cpdef bint _wait(self, object timeout) except -1
+    @cython.final
+    cdef Park _take_waiters(self)
 
 
 cdef class Event(_Linkable):
@@ -28,7 +30,7 @@ cdef class Event(_Linkable):
 
     cpdef bint ready(self) except -1
     cpdef bint is_set(self) except -1
-    @cython.locals(waiters=WaitQueue, park=Park)
+    @cython.locals(park=Park)
     cpdef set(self)
     cpdef clear(self)
     cpdef bint wait(self, object timeout=*) except -1
@@ -41,7 +43,7 @@ cdef class AsyncResult(_Linkable):
     cpdef bint ready(self) except -1
     cpdef bint successful(self) except -1
     cpdef set(self, object value=*)
-    @cython.locals(waiters=WaitQueue, park=Park, dropped=object, dropped_too=tuple)
+    @cython.locals(park=Park, dropped=object, dropped_too=tuple)
     cdef _store(self, object value, tuple exc_info, bint failed)
     cpdef set_exception(self, object exception, object exc_info=*)
     @cython.locals(exc_info=tuple)

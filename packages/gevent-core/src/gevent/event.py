@@ -78,6 +78,10 @@ class _Linkable:
             left = waiters.discard(park)
         return not left  # woken just when the time was over
 
+    def _take_waiters(self):
+        """All who wait, out of line, with the mutex held; to be given to ``wake_taken`` of the line without it. None if nobody waits."""
+        return None if self._waiters is None else self._waiters.take_all()
+
     def _count(self):
         """How many wait or are linked, for repr()."""
         count = 0 if self._waiters is None else self._waiters.count
@@ -116,12 +120,11 @@ class Event(_Linkable):
         mutex.lock()
         try:
             self._flag = True
-            waiters = self._waiters
-            park = None if waiters is None else waiters.take_all()
+            park = self._take_waiters()
         finally:
             mutex.unlock()
         if park is not None:
-            waiters.wake_taken(park)
+            self._waiters.wake_taken(park)
 
     def clear(self):
         """Take the flag back. Whoever was woken by :meth:`set` stays woken."""
@@ -227,12 +230,11 @@ class AsyncResult(_Linkable):
             if not failed:
                 self._value = value
             self._exc_info = exc_info
-            waiters = self._waiters
-            park = None if waiters is None else waiters.take_all()
+            park = self._take_waiters()
         finally:
             mutex.unlock()
         if park is not None:
-            waiters.wake_taken(park)
+            self._waiters.wake_taken(park)
         del dropped, dropped_too
 
     def get(self, block=True, timeout=None):
