@@ -471,8 +471,18 @@ def test_started_once_and_told(monitor, heard):
 
 
 def test_off_by_default():
-    assert gevent.config.settings["monitor_thread"].default is False
+    assert gevent.config.settings["monitor_thread"].default is sys.flags.dev_mode is False
     assert gevent.get_hub().periodic_monitoring_thread is None
+
+
+DEVELOPING = "import gevent; print(gevent.get_hub().periodic_monitoring_thread is not None)"
+
+
+@pytest.mark.parametrize(("setting", "started"), [(None, "True"), (0, "False")])
+def test_on_in_development_mode(setting, started):
+    """python -X dev, unless the setting says no."""
+    result = run_script(DEVELOPING, env={"PYTHONDEVMODE": 1, "GEVENT_MONITOR_THREAD_ENABLE": setting})
+    assert result.check().stdout == f"{started}\n"
 
 
 @pytest.mark.parametrize("seconds", [None, 0])

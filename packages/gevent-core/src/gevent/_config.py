@@ -284,7 +284,11 @@ config = Config(
             "How many 16 KiB interpreter stack chunks of dead greenlets are kept for new ones (CPython 3.11 and newer); 0: none.",
         ),
         Setting(
-            "monitor_thread", "GEVENT_MONITOR_THREAD_ENABLE", _switch, False, "Start a native thread that reports a blocked hub."
+            "monitor_thread",
+            "GEVENT_MONITOR_THREAD_ENABLE",
+            _switch,
+            sys.flags.dev_mode,
+            "Start a native thread that reports a blocked hub; on by itself in Python's development mode (``-X dev``).",
         ),
         Setting(
             "max_blocking_time",
