@@ -15,32 +15,11 @@ from gevent.exceptions import BlockingSwitchOutError
 from gevent.hub import get_hub
 from gevent.lock import BoundedSemaphore, DummySemaphore, RLock, Semaphore
 from gevent_testkit import REFERENCE_COUNTING, collect_garbage, collecting_at, run_script, runs_sources
+from gevent_testkit.greenlets import at_the_same_moment, in_hub
 
 PURE = runs_sources()
 
 KINDS = [Semaphore, BoundedSemaphore]
-
-
-def in_hub(function, *args):
-    """What *function* returns, or the exception it raises, called in the hub."""
-    results = []
-
-    def call():
-        try:
-            results.append(function(*args))
-        except BaseException as error:
-            results.append(error)
-
-    get_hub().loop.run_callback(call)
-    gevent.sleep(0)
-    return results[0]
-
-
-def at_the_same_moment(seconds, function, *args):
-    """Have *function* called in the hub after *seconds*, behind the time limits of that moment and before whom they wake."""
-    timer = get_hub().loop.timer(seconds, priority=-2)
-    timer.start(function, *args)
-    return timer
 
 
 # ---- Counting --------------------------------------------------------------------------------------------------------------------

@@ -15,22 +15,12 @@ from gevent.greenlet import Greenlet
 from gevent.hub import LoopExit, get_hub
 from gevent.pool import Group, Pool, PoolFull
 from gevent_testkit import collect_garbage, run_script
+from gevent_testkit.greenlets import settle
 from greenlet import GreenletExit
 
 
 class Failure(Exception):
     pass
-
-
-@pytest.fixture
-def reports():
-    """What the hub's error handler is told, as (context, exception) pairs. What a test does not take out fails it."""
-    found = []
-    hub = get_hub()
-    hub.handle_error = lambda context, type, value, tb: found.append((context, value))
-    yield found
-    del hub.handle_error
-    assert found == []
 
 
 def take(reports):
@@ -39,13 +29,6 @@ def take(reports):
     taken = [value for _, value in reports]
     reports.clear()
     return taken
-
-
-def settle():
-    """Let everybody run who can: more turns of the ready queue than any chain of wake-ups in here is long, and a round of the loop."""
-    for _ in range(12):
-        gevent.sleep(0)
-    gevent.sleep(1e-6)
 
 
 def fail(error):

@@ -13,40 +13,12 @@ import pytest
 from gevent.hub import LoopExit, get_hub
 from gevent.queue import Channel, Empty, Full, JoinableQueue, LifoQueue, PriorityQueue, Queue, ShutDown, SimpleQueue
 from gevent_testkit import collect_garbage, collecting_at, run_script, runs_sources
+from gevent_testkit.greenlets import at_the_same_moment, in_hub, waiting
 
 PURE = runs_sources()
 
 QUEUES = [SimpleQueue, Queue, JoinableQueue, LifoQueue, PriorityQueue]
 JOINABLE = [Queue, JoinableQueue, LifoQueue, PriorityQueue]
-
-
-def in_hub(function, *args, **kwargs):
-    """What *function* returns, or the exception it raises, called in the hub."""
-    results = []
-
-    def call():
-        try:
-            results.append(function(*args, **kwargs))
-        except BaseException as error:
-            results.append(error)
-
-    get_hub().loop.run_callback(call)
-    gevent.sleep(0)
-    return results[0]
-
-
-def at_the_same_moment(seconds, function, *args):
-    """Have *function* called in the hub after *seconds*, behind the time limits of that moment and before whom they wake."""
-    timer = get_hub().loop.timer(seconds, priority=-2)
-    timer.start(function, *args)
-    return timer
-
-
-def waiting(function, *args, **kwargs):
-    """A greenlet that waits in *function*."""
-    job = gevent.spawn(function, *args, **kwargs)
-    gevent.sleep(0)
-    return job
 
 
 def drain(queue):

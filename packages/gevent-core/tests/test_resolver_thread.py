@@ -27,17 +27,6 @@ NOT_KNOWN = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
 @pytest.fixture
-def reports():
-    """What the hub's error handler is told, as (context, exception) pairs. What a test does not take out fails it."""
-    found = []
-    hub = get_hub()
-    hub.handle_error = lambda context, type, value, tb: found.append((context, value))
-    yield found
-    del hub.handle_error
-    assert found == []
-
-
-@pytest.fixture
 def resolver():
     resolver = Resolver()
     yield resolver

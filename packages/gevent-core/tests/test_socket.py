@@ -26,6 +26,7 @@ from gevent import socket
 from gevent.exceptions import ConcurrentObjectUseError
 from gevent.hub import get_hub
 from gevent_testkit import REFERENCE_COUNTING, collect_garbage, run_script
+from gevent_testkit.greenlets import in_hub, waiting
 
 LINUX = sys.platform.startswith("linux")
 
@@ -41,57 +42,6 @@ def has_ipv6_loopback():
 
 needs_ipv6 = pytest.mark.skipif(not has_ipv6_loopback(), reason="the system has no IPv6 loopback address")
 needs_linux = pytest.mark.skipif(not LINUX, reason="Linux only")
-
-
-@pytest.fixture
-def closing():
-    """A stack of things to close at the end: ``closing(sock)`` returns *sock*."""
-    with contextlib.ExitStack() as stack:
-        yield lambda thing: stack.enter_context(contextlib.closing(thing))
-
-
-@pytest.fixture
-def pair(closing):
-    """Two connected UNIX stream sockets."""
-    here, there = socket.socketpair()
-    return closing(here), closing(there)
-
-
-@pytest.fixture
-def listener(closing):
-    """A listening TCP socket."""
-    return closing(socket.create_server(("127.0.0.1", 0)))
-
-
-@pytest.fixture
-def tcp(closing, listener):
-    """Two connected TCP sockets: who connected, who accepted."""
-    here = closing(socket.socket())
-    here.connect(listener.getsockname())
-    there = closing(listener.accept()[0])
-    return here, there
-
-
-def waiting(function, *args, **kwargs):
-    """A greenlet that waits in *function*."""
-    job = gevent.spawn(function, *args, **kwargs)
-    gevent.sleep(0)
-    return job
-
-
-def in_hub(function, *args):
-    """What *function* returns, or the exception it raises, called in the hub."""
-    results = []
-
-    def call():
-        try:
-            results.append(function(*args))
-        except BaseException as error:
-            results.append(error)
-
-    get_hub().loop.run_callback(call)
-    gevent.sleep(0)
-    return results[0]
 
 
 def fill(sock):
@@ -1178,19 +1128,6 @@ def test_connect_refused(closing, listener):
     sock = closing(socket.socket())
     sock.settimeout(5)
     assert sock.connect_ex(address) == errno.ECONNREFUSED
-
-
-@pytest.fixture
-def unresponsive(closing):
-    """The address of a listener whose backlog is full: connecting to it takes for ever."""
-    server = closing(socket.socket())
-    server.bind(("127.0.0.1", 0))
-    server.listen(0)
-    for _ in range(4):
-        filler = closing(socket.socket())
-        filler.setblocking(False)
-        filler.connect_ex(server.getsockname())
-    return server.getsockname()
 
 
 @needs_linux

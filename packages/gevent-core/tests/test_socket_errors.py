@@ -22,48 +22,6 @@ READ = 1
 needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux only")
 
 
-@pytest.fixture
-def closing():
-    """A stack of things to close at the end: ``closing(sock)`` returns *sock*."""
-    with contextlib.ExitStack() as stack:
-        yield lambda thing: stack.enter_context(contextlib.closing(thing))
-
-
-@pytest.fixture
-def pair(closing):
-    """Two connected UNIX stream sockets."""
-    here, there = socket.socketpair()
-    return closing(here), closing(there)
-
-
-@pytest.fixture
-def listener(closing):
-    """A listening TCP socket."""
-    return closing(socket.create_server(("127.0.0.1", 0)))
-
-
-@pytest.fixture
-def tcp(closing, listener):
-    """Two connected TCP sockets: who connected, who accepted."""
-    here = closing(socket.socket())
-    here.connect(listener.getsockname())
-    there = closing(listener.accept()[0])
-    return here, there
-
-
-@pytest.fixture
-def unresponsive(closing):
-    """The address of a listener whose backlog is full: connecting to it takes for ever."""
-    server = closing(socket.socket())
-    server.bind(("127.0.0.1", 0))
-    server.listen(0)
-    for _ in range(4):
-        filler = closing(socket.socket())
-        filler.setblocking(False)
-        filler.connect_ex(server.getsockname())
-    return server.getsockname()
-
-
 def fill(sock):
     """Send on *sock* until nothing more fits."""
     with contextlib.suppress(BlockingIOError):

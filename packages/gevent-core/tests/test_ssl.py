@@ -97,13 +97,6 @@ def version(request, server_context):
 
 
 @pytest.fixture
-def closing():
-    """Closes what it is given, at the end."""
-    with contextlib.ExitStack() as stack:
-        yield lambda each: stack.enter_context(contextlib.closing(each))
-
-
-@pytest.fixture
 def native():
     """Runs functions in native threads; ``native.spawn`` and ``native.apply``."""
     pool = ThreadPool(4)

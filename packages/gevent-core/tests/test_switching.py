@@ -8,26 +8,11 @@ import pytest
 from gevent import _switching
 from gevent._switching import Waiter, get_hub, get_hub_if_exists, get_loop
 from gevent.hub import BlockingSwitchOutError, ConcurrentObjectUseError, InvalidSwitchError
+from gevent_testkit.greenlets import in_hub
 
 
 class Failure(Exception):
     pass
-
-
-def in_hub(function, *args):
-    """Call it in the hub and return what it returned or raised."""
-    result = []
-
-    def call():
-        try:
-            result.append(function(*args))
-        except BaseException as error:
-            result.append(error)
-
-    get_loop().run_callback(call)
-    while not result:
-        gevent.sleep(0)
-    return result[0]
 
 
 # ---- Waiter ----------------------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from gevent.greenlet import Greenlet
 from gevent.hub import LoopExit, get_hub
 from gevent.threadpool import TaskQueue, ThreadPool, ThreadPoolExecutor, ThreadResult, Worker
 from gevent_testkit import collect_garbage, run_script
+from gevent_testkit.greenlets import settle
 from greenlet import GreenletExit
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -59,17 +60,6 @@ class Gate:
 
 
 @pytest.fixture
-def reports():
-    """What the hub's error handler is told, as (context, exception) pairs. What a test does not take out fails it."""
-    found = []
-    hub = get_hub()
-    hub.handle_error = lambda context, type, value, tb: found.append((context, value))
-    yield found
-    del hub.handle_error
-    assert found == []
-
-
-@pytest.fixture
 def make_pool():
     """ThreadPool(), with threads that have ended when the test has."""
     pools = []
@@ -86,13 +76,6 @@ def make_pool():
 @pytest.fixture
 def pool(make_pool):
     return make_pool(3)
-
-
-def settle():
-    """Let every greenlet run that can, and a round of the loop."""
-    for _ in range(12):
-        gevent.sleep(0)
-    gevent.sleep(1e-6)
 
 
 def double_or_fail(number):

@@ -1,0 +1,41 @@
+"""Functions for tests of what greenlets wait for: run something in the hub, at a certain moment, or up to where it waits."""
+
+import gevent
+from gevent.hub import get_hub
+
+
+def in_hub(function, *args, **kwargs):
+    """What *function* returns, or the exception it raises, called in the hub."""
+    results = []
+
+    def call():
+        try:
+            results.append(function(*args, **kwargs))
+        except BaseException as error:
+            results.append(error)
+
+    get_hub().loop.run_callback(call)
+    while not results:
+        gevent.sleep(0)
+    return results[0]
+
+
+def at_the_same_moment(seconds, function, *args):
+    """Have *function* called in the hub after *seconds*, behind the time limits of that moment and before whom they wake."""
+    timer = get_hub().loop.timer(seconds, priority=-2)
+    timer.start(function, *args)
+    return timer
+
+
+def waiting(function, *args, **kwargs):
+    """A greenlet that waits in *function*."""
+    job = gevent.spawn(function, *args, **kwargs)
+    gevent.sleep(0)
+    return job
+
+
+def settle():
+    """Let everybody run who can: more turns of the ready queue than any chain of wake-ups in a test is long, and a round of the loop."""
+    for _ in range(12):
+        gevent.sleep(0)
+    gevent.sleep(1e-6)
