@@ -180,6 +180,19 @@ def test_long_entries_are_polled_between(how):
     assert max(turns[2:]) <= 3
 
 
+def test_what_is_queued_runs_before_the_next_poll():
+    """However many are queued: a poll in between would report once more whom it reported before."""
+    loop, polls = get_hub().loop, []
+    before = gevent.getswitchinterval()
+    gevent.setswitchinterval(10)
+    try:
+        gevent.joinall([gevent.spawn(lambda: polls.append(loop.iteration)) for _ in range(5000)])
+    finally:
+        gevent.setswitchinterval(before)
+    assert len(polls) == 5000
+    assert len(set(polls)) == 1
+
+
 def test_endless_callbacks_starve_nothing():
     """SPW-02: callbacks that queue callbacks."""
     loop = get_hub().loop

@@ -3,7 +3,7 @@
 ``cext.pyx`` explains how they work together.
 """
 from cpython.object cimport PyObject
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from gevent._greenlet_api cimport greenlet
 from gevent._libev cimport libev
@@ -34,8 +34,10 @@ cdef struct State:
 
     Entry* ring                     # the ready queue
     uint64_t head, tail, mask
-    int budget                      # how many entries may still run before the hub has its turn
-    double deadline                 # when it has its turn at the latest
+    int64_t budget                  # how many entries may still run before the hub has its turn
+    uint64_t batch_end              # the ticket behind those that were queued when the batch began
+    double deadline                 # when the hub has its turn at the latest, once those have run
+    double last_deadline            # and before that
     unsigned long long tick         # the coarse clock at the last look
     int stride                      # entries between two looks
     int until_look                  # entries until the next one

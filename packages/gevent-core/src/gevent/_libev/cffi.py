@@ -209,17 +209,21 @@ lib.gevent_catch_system_errors()
 
 # ---- The ready queue ---------------------------------------------------------------------------------------------------------
 
-_BATCH = 1024  # entries between two polls, at most
+_BATCH = 1024  # entries between two polls, at most, beyond those that were queued when the first was taken
+_CROWD = 512  # those that were queued then may take one more switch interval for each so many of them,
+_PATIENCE = 10  # but this many at most
 _STRIDE = 8  # entries between two looks at the clock, at most
 _COMPACT = 1024  # used entries at the head of the list that are worth moving the others for
 _POSTED = -1  # the ticket of what was posted to another thread's loop: nothing can be taken back by it
 
-#: Seconds of callbacks and greenlets between two polls, but for the entries until the next look at the clock (see _run_ready).
+#: Seconds of callbacks and greenlets between two polls, but for what _run_ready() says, and the entries until the next look at the clock.
 _switch_interval = 0.005
 
 
 def getswitchinterval():
     """Seconds for which ready greenlets and callbacks may run before the loop looks at its events again.
+
+    Where thousands are queued when they begin to run, these may take up to ten times as long.
 
     .. versionadded:: 26.11.0
     """
@@ -665,6 +669,7 @@ class loop:
     def _run_ready(self, state):
         """Run what is in the ready queue, bounded in number and time. Only the greenlet inside run() calls this.
 
+        First what is queued now, for as many switch intervals as there are 512 of it, then what that queues, for one; ``cext.pyx`` says why.
         It looks at the clock every eighth entry, and at every one as soon as, and as long as, they take long.
         """
         queue = state.queue
@@ -672,8 +677,11 @@ class loop:
             return
         looked = monotonic()
         deadline = looked + _switch_interval
+        left = len(queue) - state.head
+        last_deadline = looked + min(max(left / _CROWD, 1), _PATIENCE) * _switch_interval
+        batch_end = state.base + len(queue)
         long = _switch_interval / _STRIDE  # seconds between two looks
-        left = _BATCH
+        left += _BATCH
         until_look = state.stride
         while not state.broken:
             head = state.head
@@ -682,7 +690,7 @@ class loop:
             if until_look <= 0:
                 before, looked = looked, monotonic()
                 state.stride = 1 if looked - before >= long else min(2 * state.stride, _STRIDE)
-                if left <= 0 or looked >= deadline:
+                if left <= 0 or looked >= (deadline if state.base + head >= batch_end else last_deadline):
                     break
                 until_look = min(state.stride, left)
             entry = queue[head]
