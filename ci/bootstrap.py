@@ -159,6 +159,7 @@ TEST_PROGRAMS = {
     "pg_ctlcluster": "postgresql",
     "mariadbd": "mariadb-server",
     "redis-server": "redis-server",
+    "openssl": "openssl",
 }
 
 
