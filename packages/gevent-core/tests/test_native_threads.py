@@ -586,16 +586,20 @@ def test_released_by_the_collector_only():
     """What waits is woken by a __del__ that ran in the middle of a switch, though nothing else would do it."""
     lock = Semaphore(0)
     before = gc.get_threshold()
-    gc.set_threshold(1, 1, 1)
+    gc.set_threshold(1, 1000, 1000)
     try:
         for _ in range(200):
             waiting = gevent.spawn(lock.acquire)
+            # A collection that saw it in use would leave it to one of old objects, which comes only when there are many new ones.
+            gc.disable()
             Finalized(lock.release)
+            gc.enable()
             [[] for _ in range(5)]
             with gevent.Timeout(5):
                 while not waiting.ready():
                     gevent.sleep(0)
                     [[] for _ in range(5)]
     finally:
+        gc.enable()
         gc.set_threshold(*before)
     assert lock.counter == 0
