@@ -30,8 +30,11 @@ def listen(path):
     return listener
 
 
+SO_PEERCRED = getattr(socket, "SO_PEERCRED", 17)  # PyPy 3.9 does not name it
+
+
 def greet(connection, _address):
-    pid, uid, _gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    pid, uid, _gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, SO_PEERCRED, 12))
     connection.recv(4096)
     text = f"hello, {pwd.getpwuid(uid).pw_name} in process {pid}\n".encode()
     connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text))

@@ -51,7 +51,7 @@ def test_a_wrong_response_makes_it_fail(job, capsys):
     assert job.run() is False
     output = capsys.readouterr().out
     assert "errors       20\n" in output
-    assert "the answer to b'0-1' was b'0-?'" in output
+    assert re.search(r"the answer to b'(\d+)-1' was b'\1-\?'", output)  # whichever client was answered first
 
 
 def test_the_server_answers_a_browser(load, job):

@@ -31,8 +31,6 @@ from gevent.hub import fork_with, get_hub, get_hub_if_exists, spawn_raw
 __all__ = [
     "fork",
     "forkpty",
-    "posix_spawn",
-    "posix_spawnp",
     "wait",
     "wait3",
     "wait4",
@@ -49,12 +47,10 @@ __all__ = [
     "tp_write",
 ]
 #: What stands in for the same names of the standard module where that is patched.
-__implements__ = ["close", "fork", "forkpty", "posix_spawn", "posix_spawnp", "wait", "wait3", "wait4", "waitpid"]
+__implements__ = ["close", "fork", "forkpty", "wait", "wait3", "wait4", "waitpid"]
 __extensions__ = [name for name in __all__ if name not in __implements__]
 
-_fork, _forkpty, _posix_spawn, _posix_spawnp, _close = get_original(
-    "os", ["fork", "forkpty", "posix_spawn", "posix_spawnp", "close"]
-)
+_fork, _forkpty, _close = get_original("os", ["fork", "forkpty", "close"])
 
 #: What a read or write of a non-blocking descriptor fails with when it is to be tried again. As in gevent 1.1, for those who import it.
 ignored_errors = [errno.EAGAIN, errno.EINTR]
@@ -157,20 +153,24 @@ def forkpty(*args, **kwargs):
     return forkpty_and_watch(*args, **kwargs)
 
 
-def posix_spawn(*args, **kwargs):
-    """:func:`os.posix_spawn`; the child is watched as that of :func:`fork` is.
+if hasattr(os, "posix_spawn"):  # PyPy has neither
+    __all__ += ["posix_spawn", "posix_spawnp"]
+    __implements__ += ["posix_spawn", "posix_spawnp"]
+    _posix_spawn, _posix_spawnp = get_original("os", ["posix_spawn", "posix_spawnp"])
 
-    .. versionadded:: 26.11.0
-    """
-    return _spawned(_posix_spawn, args, kwargs)
+    def posix_spawn(*args, **kwargs):
+        """:func:`os.posix_spawn`; the child is watched as that of :func:`fork` is.
 
+        .. versionadded:: 26.11.0
+        """
+        return _spawned(_posix_spawn, args, kwargs)
 
-def posix_spawnp(*args, **kwargs):
-    """:func:`os.posix_spawnp`; the child is watched as that of :func:`fork` is.
+    def posix_spawnp(*args, **kwargs):
+        """:func:`os.posix_spawnp`; the child is watched as that of :func:`fork` is.
 
-    .. versionadded:: 26.11.0
-    """
-    return _spawned(_posix_spawnp, args, kwargs)
+        .. versionadded:: 26.11.0
+        """
+        return _spawned(_posix_spawnp, args, kwargs)
 
 
 def _spawned(spawn, args, kwargs):
