@@ -319,6 +319,62 @@ except LoopExit:
     assert result.stdout == "LoopExit\nLoopExit\n"
 
 
+def test_a_thread_that_puts_loop_exit_off():
+    """Told once, with who waits where; not of threads that have woken us before, nor outside of the main thread."""
+    result = script(
+        """
+import sys, threading, gevent
+from gevent.event import Event
+from gevent.hub import Hub, get_hub
+assert Hub.stuck_after == 60
+Hub.stuck_after = 0.01
+end = threading.Event()
+unrelated = threading.Thread(target=end.wait)
+unrelated.start()
+# Another thread's hub waits longer than that.
+event = Event()
+def wait():
+    event.wait()
+    get_hub().destroy()
+thread = threading.Thread(target=wait)
+thread.start()
+while "waiters" not in repr(event):
+    pass
+threading.Event().wait(0.2)
+event.set()
+thread.join()
+class Stream:
+    text = ""
+    def write(self, text):
+        self.text += text
+        if "stuck" in text:
+            loop.run_callback_threadsafe(told.set)
+    def flush(self):
+        pass
+loop, told, sys.stderr = get_hub().loop, Event(), Stream()
+gevent.spawn(told.wait)
+told.wait()
+text, sys.stderr = sys.stderr.text, sys.__stderr__
+assert "2 greenlet(s) have waited for 0.01 seconds" in text, text
+assert "but 1 other native thread(s)" in text and "the main greenlet waits on <Event" in text, text
+# A thread that comes before that is one to wait for.
+get_hub().stuck_after = 0.5
+first, second = Event(), Event()
+threading.Timer(0.001, first.set).start()
+first.wait()
+threading.Timer(1, second.set).start()
+second.wait()
+assert get_hub().stuck_after is None
+end.set()
+try:
+    Event().wait()
+except gevent.hub.LoopExit:
+    print("LoopExit")
+"""
+    ).check()
+    assert (result.stdout, result.stderr) == ("LoopExit\n", "")
+
+
 def test_a_thread_waits_for_the_main_thread():
     event, found = Event(), []
 

@@ -91,6 +91,9 @@ class Hub(greenlet):
     #: How many native threads the pool may have.
     threadpool_size = 10
 
+    #: Seconds after which it is told, once, that the main thread's main greenlet waits for nothing but other native threads, none of
+    #: which has woken a greenlet so far; None: never. Such a program may be stuck, and gets no LoopExit while those threads run.
+    stuck_after = 60
     #: Shown by repr().
     name = ""
     #: What :meth:`start_periodic_monitoring_thread` started, or None.
@@ -186,8 +189,10 @@ class Hub(greenlet):
 
         The main greenlet waits for something that another thread can set, put or release. Nobody tells us when a thread ends, so we look
         now and then: then LoopExit is due. A main greenlet that waits for the loop to end does not wait for other threads.
+
+        A thread that has nothing to do with us, such as a debugger's, puts LoopExit off for as long as it runs: see :attr:`stuck_after`.
         """
-        seconds = 0.01
+        seconds, waited = 0.01, 0.0
         while not self._joining and self.loop is loop:
             others, ran = count_other_threads(), loop.runcnt
             loop.run()  # what a thread gave us before it ended
@@ -197,6 +202,8 @@ class Hub(greenlet):
                 continue
             if others <= 0:
                 return
+            if self.stuck_after is not None and waited >= self.stuck_after:
+                self._tell_stuck(others)
             look, polled = loop.timer(seconds), loop.check(ref=False)
             look.start(_nothing)
             polled.start(_stop, look, polled)  # right after the poll: the greenlet that it wakes finds the loop as it was
@@ -204,7 +211,22 @@ class Hub(greenlet):
                 loop.run(once=True)
             finally:
                 _stop(look, polled)
+            if loop.runcnt != ran:
+                self.stuck_after = None  # there are threads that have to do with us
+            waited += seconds
             seconds = min(2 * seconds, 1.0)
+
+    def _tell_stuck(self, others):
+        seconds, self.stuck_after = self.stuck_after, None
+        if not self.main_hub:  # others wait for the main thread as long as they live
+            return
+        number, lines = _list_waiting(self)
+        first = f"{number} greenlet(s) have waited for {seconds} seconds, and nothing could wake them but {others} other native thread(s):"
+        last = (
+            f"in {self!r}. If those threads have nothing to do with it, the program is stuck; gevent.util.print_run_info() shows where they "
+            "are. LoopExit is raised when they end."
+        )
+        self._print("\n    ".join([first, *lines, last]) + "\n")
 
     def switch(self):
         """Leave the current greenlet for the hub; returns what it is later switched back with.
@@ -355,8 +377,7 @@ class Hub(greenlet):
 
     def print_exception(self, context, type_, value, tb):
         """Print an error and its *context* to :attr:`exception_stream`."""
-        stream = self.exception_stream
-        if stream is None:
+        if self.exception_stream is None:
             return
         import traceback  # here, because it and what it imports take longer than all of gevent, and most programs never need it
 
@@ -369,7 +390,12 @@ class Hub(greenlet):
                     lines += traceback.format_exc()
                     context = f"<{type(context).__name__} at {id(context):#x}, whose repr failed>"
             lines.append(f"{context} failed with {getattr(type_, '__name__', 'an exception')}\n\n")
-        text = "".join(lines)
+        self._print("".join(lines))
+
+    def _print(self, text):
+        stream = self.exception_stream
+        if stream is None:
+            return
         try:
             stream.write(text)
             stream.flush()
@@ -432,8 +458,20 @@ def _print_later(stream, text):
     stream.flush()
 
 
-def _explain_loop_exit(hub, limit=20):
+def _explain_loop_exit(hub):
     """The message of LoopExit: who would have had to be woken, and what each of them waits on."""
+    number, lines = _list_waiting(hub)
+    return "\n    ".join(
+        [
+            f"the event loop has nothing left to do, so nothing could wake {number} waiting greenlet(s)",
+            *lines,
+            f"in {hub!r}; no other native thread runs that could wake them",
+        ]
+    )
+
+
+def _list_waiting(hub, limit=20):
+    """``(number, lines)`` of the greenlets that wait; each line tells what one of them waits on."""
     main = hub.parent
     found = {}
     for each in gc.get_objects():
@@ -444,24 +482,26 @@ def _explain_loop_exit(hub, limit=20):
     frame = main.gr_frame
     if frame is not None and not any(text.startswith("the main greenlet") for text in found.values()):
         found[0] = f"the main greenlet waits in {describe_place(frame)}"
-    lines = [f"the event loop has nothing left to do, so nothing could wake {len(found)} waiting greenlet(s)"]
-    lines += sorted(found.values(), key=lambda text: not text.startswith("the main greenlet"))[:limit]
+    lines = sorted(found.values(), key=lambda text: not text.startswith("the main greenlet"))[:limit]
     if len(found) > limit:
         lines.append(f"... and {len(found) - limit} more")
-    lines.append(f"in {hub!r}; no other native thread runs that could wake them")
-    return "\n    ".join(lines)
+    return len(found), lines
 
 
 _OWN_FOLDER = os.path.dirname(__file__) + os.sep
 
 
-def describe_place(frame):
-    """Function, file and line in which *frame* is, outside of gevent if there is anything outside: gevent's own may be interpreted."""
+def outside_frame(frame):
+    """*frame*, or the nearest one below it that is not in gevent, if there is any: gevent's own may be interpreted."""
     outside = frame
     while outside is not None and outside.f_code.co_filename.startswith(_OWN_FOLDER):
         outside = outside.f_back
-    if outside is not None:
-        frame = outside
+    return frame if outside is None else outside
+
+
+def describe_place(frame):
+    """Function, file and line in which *frame* is, outside of gevent if there is anything outside."""
+    frame = outside_frame(frame)
     return f"{frame.f_code.co_name} ({frame.f_code.co_filename}, line {frame.f_lineno})"
 
 
