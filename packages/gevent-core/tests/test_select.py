@@ -218,6 +218,57 @@ def test_select_of_closed_descriptors(pair, closed_fd):
             assert job.get() == (OSError, errno.EBADF)
 
 
+def test_select_of_a_closed_descriptor_without_a_hub():
+    """SEL-02: the loop, which is made on the way, must not take the descriptor's number."""
+    script = """
+import os
+from gevent import select
+fd = os.dup(0)
+os.close(fd)
+try:
+    print(select.select([fd], [], [], 0))
+except OSError as error:
+    print(error.errno)
+"""
+    assert run_script(script).check().stdout == f"{errno.EBADF}\n"
+
+
+@pytest.fixture
+def connection():
+    """Two ends of a TCP connection, which can have urgent data."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        there = stack.enter_context(socket.create_connection(listener.getsockname()))
+        here = stack.enter_context(listener.accept()[0])
+        yield here, there
+
+
+@pytest.mark.skipif(not hasattr(stdlib, "epoll"), reason="without epoll it is looked for at times")
+def test_select_of_urgent_data(connection):
+    """The third list has what has urgent data, awaited or there already; ordinary data does not wake who waits for urgent data only."""
+    here, there = connection
+    assert select.select([here], [], [here], 0.001) == ([], [], [])
+    assert select.select([], [here], [here], 1) == ([], [here], [])
+    job = waiting(select.select, [], [], [here])
+    there.send(b"x")
+    assert select.select([here], [], [], 1) == ([here], [], [])
+    assert not job.ready()
+    there.send(b"!", socket.MSG_OOB)
+    assert job.get() == ([], [], [here])
+    assert select.select([here], [], [here.fileno()], 1) == ([here], [], [here.fileno()])
+    assert here.recv(1, socket.MSG_OOB) == b"!"
+    assert select.select([], [], [here], 0) == ([], [], [])
+
+
+def test_select_of_wrong_third_lists(closed_fd):
+    """The third list is checked as the others are."""
+    with pytest.raises(TypeError):
+        select.select([], [], ["x"], 0)
+    with pytest.raises(ValueError, match="negative"):
+        select.select([], [], [-1], 0)
+    assert call(select.select, [], [], [closed_fd], 1) == (OSError, errno.EBADF)
+
+
 def test_select_beyond_the_table_of_descriptors():
     """SEL-02: Linux itself takes a descriptor that is not open for ready if its number is beyond the process's table of them."""
     done = run_script(

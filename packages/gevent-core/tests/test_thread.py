@@ -1,6 +1,7 @@
 """gevent.thread: the functions of _thread with greenlets for threads."""
 
 import _thread
+import sys
 import threading
 
 import gevent
@@ -15,7 +16,7 @@ def test_names():
     """Whatever is patched in exists in _thread too, and errors and limits are the standard library's."""
     assert [name for name in thread.__implements__ if not hasattr(_thread, name)] == []
     assert (thread.error, thread.TIMEOUT_MAX) == (RuntimeError, _thread.TIMEOUT_MAX)
-    assert sorted({*thread.__implements__, *thread.__imports__} - {"_local"}) == sorted(thread.__all__)
+    assert sorted({*thread.__implements__, *thread.__imports__} - {"_local", "_count"}) == sorted(thread.__all__)
     assert (thread.allocate, thread.start_new, thread.exit_thread) == (allocate_lock, start_new_thread, thread.exit)
     assert allocate_lock is LockType
     assert thread.get_native_id() == _thread.get_native_id()
@@ -195,6 +196,85 @@ def test_exit():
     gevent.sleep(0)
     gevent.sleep(0)
     assert log == [1]
+
+
+def test_count():
+    """Greenlets that were started as threads, and have not ended; no others, and none of the native threads of the hub."""
+    before = thread._count()
+    gevent.get_hub().threadpool.apply(int)
+    other = gevent.spawn(gevent.sleep)
+    done = gevent.event.Event()
+    start_new_thread(done.wait)
+    assert thread._count() == before + 1
+    gevent.sleep(0)
+    assert thread._count() == before + 1
+    done.set()
+    other.join()
+    assert thread._count() == before
+
+
+def test_exception_in_thread(monkeypatch):
+    """A hook of the program's is told, and what was raised ends there; SystemExit ends the thread only."""
+    told = []
+    monkeypatch.setattr("sys.unraisablehook", told.append)
+
+    def fail():
+        raise LookupError("in the thread")
+
+    start_new_thread(fail)
+    start_new_thread(sys.exit)
+    while thread._count():
+        gevent.sleep(0)
+    [about] = told
+    assert (about.exc_type, str(about.exc_value)) == (LookupError, "in the thread")
+    assert about.exc_traceback.tb_next is not None
+    assert "Exception ignored in thread started by" in about.err_msg
+
+
+INTERRUPT = """
+import signal
+import gevent
+from gevent import thread
+log = []
+def interrupt(*signum):
+    thread.interrupt_main(*signum)
+    log.append("went on")
+job = gevent.spawn(interrupt)
+try:
+    gevent.sleep(10)
+except KeyboardInterrupt:
+    log.append("main")
+job.join()
+print(log)
+"""
+
+
+def test_interrupt_main():
+    """KeyboardInterrupt is the main greenlet's, whoever asks for it."""
+    assert run_script(INTERRUPT).check().stdout == "['main', 'went on']\n"
+
+
+def test_interrupt_main_with_handler():
+    """Its handler is called; nothing happens where the signal has none; other numbers are refused."""
+    if sys.version_info < (3, 10):
+        pytest.skip("interrupt_main() takes no signal before Python 3.10")
+    script = """
+import signal
+import gevent
+from gevent import thread
+seen = []
+signal.signal(signal.SIGUSR1, lambda *arguments: seen.append(arguments[0]))
+signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+for signum in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM):
+    thread.interrupt_main(signum)
+    gevent.spawn(thread.interrupt_main, signum).get()
+job = gevent.spawn(thread.interrupt_main, 1000)
+job.join()
+print([int(each) == signal.SIGUSR1 for each in seen], type(job.exception).__name__)
+"""
+    assert run_script("import gevent\ngevent.get_hub().print_exception = lambda *arguments: None\n" + script).check().stdout == (
+        "[True, True] ValueError\n"
+    )
 
 
 def test_stack_size():

@@ -386,6 +386,94 @@ for lock in (threading.RLock(), threading._PyRLock()):
 # ---- Late patching, processes, asyncio ---------------------------------------------------------------------------------------------
 
 
+def test_settings_of_subprocess():
+    """What a program sets in the module is what counts, as the interpreter documents for _USE_VFORK and _USE_POSIX_SPAWN."""
+    check(
+        PATCHED
+        + """
+import subprocess
+import gevent.subprocess
+
+subprocess._USE_POSIX_SPAWN = subprocess._USE_VFORK = False
+assert (gevent.subprocess._USE_POSIX_SPAWN, gevent.subprocess._USE_VFORK) == (False, False)
+
+class Traced(subprocess.Popen):
+    seen = []
+    def __init__(self, *args, **kwargs):
+        self.seen.append(args)
+        super().__init__(*args, **kwargs)
+
+subprocess.Popen = Traced
+subprocess.run(["true"], check=True)
+assert Traced.seen == [(["true"],)], Traced.seen
+subprocess.own = 1
+assert not hasattr(gevent.subprocess, "own")
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    "how", ["", "del sys.modules['queue']; import queue", "del sys.modules['_queue'], sys.modules['queue']; import queue"]
+)
+def test_queues_asked_without_waiting(how):
+    """Who asks a queue again and again, without ever waiting, does not keep others from filling or emptying it."""
+    check(
+        PATCHED
+        + f"""
+import queue, sys, threading, time
+{how}
+
+def ask(function, *args):
+    while True:
+        try:
+            return function(*args)
+        except (queue.Empty, queue.Full):
+            pass
+
+for kind in (queue.Queue, queue.LifoQueue, queue.PriorityQueue):
+    each = kind(1)
+    putter = threading.Thread(target=lambda: (time.sleep(0.02), each.put(1)))
+    putter.start()
+    assert ask(each.get_nowait) == 1
+    each.put(2)
+    getter = threading.Thread(target=lambda: (time.sleep(0.02), each.get()))
+    getter.start()
+    ask(each.put_nowait, 3)
+    putter.join()
+    getter.join()
+    assert each.get() == 3
+
+simple = queue.SimpleQueue()
+threading.Thread(target=lambda: (time.sleep(0.02), simple.put(1))).start()
+assert simple.get() == 1
+try:
+    simple.get_nowait()
+    assert False
+except queue.Empty:
+    pass
+"""
+    )
+
+
+def test_threads_counted():
+    """test.support waits until no more threads run than before: those of the hub's pool are none."""
+    check(
+        PATCHED
+        + """
+import _thread, socket, threading, time
+before = _thread._count()
+socket.getaddrinfo("localhost", 80)
+assert _thread._count() == before
+thread = threading.Thread(target=time.sleep, args=[0.01])
+thread.start()
+assert _thread._count() == before + 1
+thread.join()
+while _thread._count() != before:
+    time.sleep(0.001)
+"""
+    )
+
+
 def test_late_names():
     """Names bound before are replaced, contexts stay usable; what cannot be changed is reported once, with the line to move."""
     assert run_script(SCRIPTS / "late_names.py", env={"PYTHONWARNINGS": "default"}).stdout == "done\n"

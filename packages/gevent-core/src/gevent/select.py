@@ -18,7 +18,7 @@ The constants of the standard module (``POLLIN`` and so on) are here too.
 
 import select as _stdlib
 from errno import EBADF
-from select import POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT
+from select import POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI
 from time import monotonic
 
 from greenlet import getcurrent
@@ -26,6 +26,7 @@ from greenlet import getcurrent
 from gevent import _epoll
 from gevent._originals import get_original
 from gevent._switching import get_loop
+from gevent.core import current_loop
 
 __implements__ = ["select", "poll"]
 
@@ -115,11 +116,14 @@ def _wait_any(loop, wanted, seconds, owner):
 
 
 def select(rlist, wlist, xlist, timeout=None):
-    """Wait until some of the descriptors in *rlist* can be read from, or some in *wlist* written to.
+    """Wait until some of the descriptors in *rlist* can be read from, some in *wlist* written to, or some in *xlist* have urgent data.
 
-    Returns three lists: what can be read from, what can be written to, and an empty one. What stands in the lists are numbers, or
-    objects with a ``fileno`` method; *xlist* is ignored. After *timeout* seconds all three are empty; 0 never waits, None waits
+    Returns three lists: what can be read from, what can be written to, and what has such a condition. What stands in the lists are
+    numbers, or objects with a ``fileno`` method. After *timeout* seconds all three are empty; 0 never waits, None waits
     without limit. TypeError for other objects, ValueError for negative numbers, OSError for descriptors that are not open.
+
+    .. versionchanged:: 26.11.0
+       *xlist* is no longer ignored.
     """
     if timeout is not None:
         timeout = timeout + 0.0
@@ -128,6 +132,10 @@ def select(rlist, wlist, xlist, timeout=None):
     # Each is asked for its descriptor once; that may even change the lists, as with the standard function.
     readers = [(each if type(each) is int and each >= 0 else get_fileno(each), each) for each in rlist]
     writers = [(each if type(each) is int and each >= 0 else get_fileno(each), each) for each in wlist]
+    if xlist:
+        return _select_by_poll(readers, writers, [(get_fileno(each), each) for each in xlist], timeout)
+    if current_loop() is None:
+        _ready_now(readers, writers)  # a new loop would open descriptors, with the numbers of those that are not
     loop = get_loop()
     _let_others_run(loop)
     ready = _ready_now(readers, writers)
@@ -167,24 +175,34 @@ def _ready_now(readers, writers):
     return [each for fd, each in readers if fd in readable], [each for fd, each in writers if fd in writable], []
 
 
-def _ready_by_poll(readers, writers):
+def _poller(kind, readers, writers, urgent=()):
     masks = {}
-    for fd, _ in readers:
-        masks[fd] = POLLIN
-    for fd, _ in writers:
-        masks[fd] = masks.get(fd, 0) | POLLOUT
-    poller = _native_poll()
+    for entries, condition in ((readers, POLLIN), (writers, POLLOUT), (urgent, POLLPRI)):
+        for fd, _ in entries:
+            masks[fd] = masks.get(fd, 0) | condition
+    poller = kind()
     for fd, mask in masks.items():
         poller.register(fd, mask)
-    found = dict(poller.poll(0))
+    return poller
+
+
+def _ready_by_poll(readers, writers):
+    return _as_lists(_poller(_native_poll, readers, writers).poll(0), readers, writers)
+
+
+def _select_by_poll(readers, writers, urgent, timeout):
+    # Urgent data is nothing that the loop could watch for, and poll() has a way to wait for it.
+    milliseconds = None if timeout is None else min(timeout * 1000, _LONGEST_POLL)
+    return _as_lists(_poller(poll, readers, writers, urgent).poll(milliseconds), readers, writers, urgent)
+
+
+def _as_lists(found, readers, writers, urgent=()):
+    found = dict(found)
     for fd, conditions in found.items():
         if conditions & POLLNVAL:
             raise OSError(EBADF, f"file descriptor {fd} is not open")
-    return (
-        [each for fd, each in readers if found.get(fd, 0) & _SELECT_READABLE],
-        [each for fd, each in writers if found.get(fd, 0) & _SELECT_WRITABLE],
-        [],
-    )
+    entries = ((readers, _SELECT_READABLE), (writers, _SELECT_WRITABLE), (urgent, POLLPRI))
+    return tuple([each for fd, each in kind if found.get(fd, 0) & conditions] for kind, conditions in entries)
 
 
 # ---- poll --------------------------------------------------------------------------------------------------------------------

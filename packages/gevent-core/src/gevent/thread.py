@@ -9,17 +9,24 @@
 Importing this patches nothing; gevent-monkey puts these functions in place of the standard library's.
 """
 
-from _thread import TIMEOUT_MAX, error, get_native_id, interrupt_main
+import signal
+import sys
+import types
+from _thread import TIMEOUT_MAX, error, get_native_id
+from weakref import WeakSet
 
 from greenlet import GreenletExit, getcurrent
 
+from gevent._originals import allocate_lock as _allocate_native_lock
 from gevent._originals import get_original
+from gevent._switching import get_hub, is_main_thread
 from gevent.greenlet import Greenlet
 from gevent.local import local as _local  # noqa: F401 - of __implements__
 from gevent.lock import BoundedSemaphore, RLock, lock_timeout
 
-__implements__ = ["LockType", "_local", "allocate_lock", "exit", "get_ident", "stack_size", "start_new_thread"]
-__imports__ = ["RLock", "TIMEOUT_MAX", "allocate", "error", "exit_thread", "get_native_id", "interrupt_main", "start_new"]
+__implements__ = ["LockType", "_count", "_local", "allocate_lock", "exit", "get_ident", "interrupt_main", "stack_size"]
+__implements__ += ["start_new_thread"]
+__imports__ = ["RLock", "TIMEOUT_MAX", "allocate", "error", "exit_thread", "get_native_id", "start_new"]
 __all__ = [
     "LockType",
     "RLock",
@@ -37,7 +44,7 @@ __all__ = [
     "start_new_thread",
 ]
 
-_native_ident, _stack_size = get_original("_thread", ["get_ident", "stack_size"])
+_native_ident, _native_interrupt_main, _stack_size = get_original("_thread", ["get_ident", "interrupt_main", "stack_size"])
 
 
 class LockType(BoundedSemaphore):
@@ -104,7 +111,68 @@ def start_new_thread(function, args=(), kwargs={}):  # noqa: B006 - as in 1.1, a
         raise TypeError(f"the second argument must be a tuple of arguments, not {args!r}")
     if not isinstance(kwargs, dict):
         raise TypeError(f"the third argument must be a dict of keyword arguments, not {kwargs!r}")
-    return get_ident(Greenlet.spawn(function, *args, **kwargs))
+    greenlet = Greenlet(_run_thread, function, args, kwargs)
+    count_as_thread(greenlet)
+    greenlet.start()
+    return get_ident(greenlet)
+
+
+def _run_thread(function, args, kwargs):
+    try:
+        function(*args, **kwargs)
+    except SystemExit:
+        raise GreenletExit from None  # it ends a thread, and not the program
+    except Exception as error:
+        # A hook of the program's is told as it would be by a thread. The interpreter's own takes what only the interpreter makes.
+        if sys.unraisablehook is sys.__unraisablehook__:
+            raise
+        about = types.SimpleNamespace(exc_type=type(error), exc_value=error, exc_traceback=error.__traceback__)
+        about.err_msg, about.object = "Exception ignored in thread started by", function
+        if sys.version_info >= (3, 13):
+            about.err_msg, about.object = f"{about.err_msg} {function!r}", None
+        sys.unraisablehook(about)
+
+
+_threads = WeakSet()
+_threads_lock = _allocate_native_lock()
+
+
+def count_as_thread(greenlet):
+    """Have *greenlet* be one of those that :func:`_count` counts, until it ends."""
+    with _threads_lock:
+        _threads.add(greenlet)
+
+
+def _count():
+    """How many greenlets that were started as threads have not ended.
+
+    Native threads are not among them: those of the hub's pool are nobody's business, and what the program starts are greenlets.
+
+    .. versionadded:: 26.11.0
+    """
+    with _threads_lock:
+        return sum(1 for each in _threads if not each.ready())
+
+
+def interrupt_main(*signum):
+    """Have the program do what it does on a signal, SIGINT by default, which makes KeyboardInterrupt in the main greenlet.
+
+    That is raised there at once, and the calling greenlet goes on later. Nothing happens if the signal is ignored, or left to the system. *signum* is one of :mod:`signal`, since Python 3.10; ValueError for another number.
+
+    .. versionchanged:: 26.11.0
+       In other greenlets of the main thread.
+    """
+    if getcurrent().parent is None or not is_main_thread():
+        _native_interrupt_main(*signum)
+        return
+    number = signum[0] if signum else signal.SIGINT
+    handler = signal.getsignal(number)
+    if callable(handler):
+        # A real signal would hit whoever runs, and that is the caller.
+        try:
+            handler(number, None)
+        except BaseException as error:
+            get_hub().handle_system_error(type(error), error, error.__traceback__)
 
 
 def exit():

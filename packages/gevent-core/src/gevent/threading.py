@@ -34,7 +34,7 @@ from gevent.exceptions import LoopExit
 from gevent.greenlet import Greenlet
 from gevent.local import local
 from gevent.lock import RLock
-from gevent.thread import LockType, allocate_lock, get_ident, get_native_id, start_new_thread
+from gevent.thread import LockType, allocate_lock, count_as_thread, get_ident, get_native_id, start_new_thread
 
 __all__ = ["Lock", "RLock", "Thread", "Timer", "current_thread", "get_ident", "local", "main_thread"]
 
@@ -139,6 +139,7 @@ class _ThreadHandle:
     def _start(self, greenlet, daemon):
         self.ident = get_ident(greenlet)
         self._loop = get_loop()
+        count_as_thread(greenlet)
         if not daemon:
             _join_at_exit(self)
         greenlet.rawlink(self._finish)

@@ -168,6 +168,7 @@ for _name in (
     "TimeoutExpired",
     "CompletedProcess",
     "list2cmdline",
+    "_active",
 ):
     globals()[_name] = _get_original("subprocess", _name)
 

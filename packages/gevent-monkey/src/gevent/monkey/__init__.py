@@ -20,6 +20,7 @@ Patching makes no hub. Two native threads must not patch at the same time.
 
 import importlib
 import sys
+import types
 import warnings
 
 from gevent import events
@@ -272,12 +273,15 @@ class _Adapter:
         for finder in sys.meta_path:
             spec = None if finder is cls else finder.find_spec(name, path, target)
             if spec is not None:
-                cls._follow(spec.loader, name)
+                cls._follow(spec, name)
                 return spec
         return None
 
     @staticmethod
-    def _follow(loader, name):
+    def _follow(spec, name):
+        if isinstance(spec.loader, type):  # of what is built in or frozen: one class for all such modules
+            spec.loader = type(spec.loader.__name__, (spec.loader,), {})
+        loader = spec.loader
         execute = loader.exec_module
 
         def exec_module(module):
@@ -417,9 +421,24 @@ def patch_queue():
 
 
 def patch_subprocess():
-    """Replace ``subprocess.Popen`` and what uses it, by :mod:`gevent.subprocess`."""
+    """Replace ``subprocess.Popen`` and what uses it, by :mod:`gevent.subprocess`.
+
+    What the program sets in the module from then on, such as ``subprocess._USE_VFORK``, counts in gevent's.
+    """
     with _Batch():
         _patch("subprocess")
+        if is_module_patched("subprocess"):
+            sys.modules["subprocess"].__class__ = _Mirrored
+
+
+class _Mirrored(types.ModuleType):
+    """The module :mod:`subprocess` when it is patched. The code that runs then is the same, with other globals: those are set as well."""
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        ours = sys.modules["gevent.subprocess"]
+        if name in vars(ours) and not name.startswith("__"):
+            setattr(ours, name, value)
 
 
 def patch_builtins():

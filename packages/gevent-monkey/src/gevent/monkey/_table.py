@@ -35,7 +35,7 @@ REPLACED = {
     "subprocess": [("subprocess", "gevent.subprocess", None)],
     "builtins": [("builtins", "gevent.builtins", None)],
     "signal": [("signal", "gevent.signal", None)],
-    "queue": [("queue", "gevent.queue", ["SimpleQueue"])],
+    "queue": [("queue", "gevent.queue", ["SimpleQueue"]), ("_queue", "gevent.queue", ["SimpleQueue"])],
     "contextvars": [("contextvars", "gevent.contextvars", None)],
 }
 
@@ -48,6 +48,8 @@ ADAPTED = {
     "asyncio.base_events": "gevent.monkey._asyncio.adapt_loops",
     "asyncio.tasks": "gevent.monkey._asyncio.adapt_tasks",
     "asyncio.unix_events": "gevent.monkey._asyncio.adapt_pipes",
+    "_queue": "gevent.monkey._queues.adapt_native_queues",
+    "queue": "gevent.monkey._queues.adapt_queues",
     "multiprocessing.connection": "gevent.monkey._multiprocessing.adapt_connections",
     "multiprocessing.process": "gevent.monkey._multiprocessing.adapt_processes",
     "multiprocessing.synchronize": "gevent.monkey._multiprocessing.adapt_locks",

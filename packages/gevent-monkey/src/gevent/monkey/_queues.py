@@ -1,0 +1,51 @@
+"""Queues that are asked without waiting.
+
+Native threads are preempted: one may ask a queue again and again until it has something, and another gets to put it there. Of greenlets that
+one would run for ever. So who finds a queue empty or full, and did not want to wait, lets others run, if the loop has not come round for
+as long as the interpreter lets a thread run (:func:`sys.getswitchinterval`).
+"""
+
+import functools
+import sys
+from time import time
+
+from gevent._config import import_path
+from gevent._originals import get_original
+from gevent.hub import get_hub_if_exists, sleep
+from gevent.monkey import is_module_patched
+from greenlet import getcurrent
+
+__all__ = ["adapt_native_queues", "adapt_queues"]
+
+_Empty = get_original("_queue", "Empty")
+
+
+def adapt_queues(queue):
+    """Have queues that are empty or full let others run before they say so."""
+    for name in ("get", "put"):
+        setattr(queue.Queue, name, _fair(getattr(queue.Queue, name), (queue.Empty, queue.Full)))
+
+
+def _fair(method, failures):
+    @functools.wraps(method)
+    def asked(*args, **kwargs):
+        try:
+            return method(*args, **kwargs)
+        except failures:
+            _let_others_run()
+            raise
+
+    return asked
+
+
+def _let_others_run():
+    hub = get_hub_if_exists()
+    if hub is not None and getcurrent() is not hub and time() - hub.loop.now() > sys.getswitchinterval():
+        sleep(0)
+
+
+def adapt_native_queues(module):
+    """A fresh copy of the compiled module has ours, too."""
+    if is_module_patched("queue"):
+        module.SimpleQueue = import_path("gevent.queue.SimpleQueue")
+        module.Empty = _Empty
