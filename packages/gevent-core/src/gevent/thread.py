@@ -157,7 +157,8 @@ def _count():
 def interrupt_main(*signum):
     """Have the program do what it does on a signal, SIGINT by default, which makes KeyboardInterrupt in the main greenlet.
 
-    That is raised there at once, and the calling greenlet goes on later. Nothing happens if the signal is ignored, or left to the system. *signum* is one of :mod:`signal`, since Python 3.10; ValueError for another number.
+    That is raised there at once, and the calling greenlet goes on later. Nothing happens if the signal is ignored, or left to the
+    system. *signum* is one of :mod:`signal`, since Python 3.10; ValueError for another number.
 
     .. versionchanged:: 26.11.0
        In other greenlets of the main thread.

@@ -1,7 +1,7 @@
 """Queues that are asked without waiting.
 
-Native threads are preempted: one may ask a queue again and again until it has something, and another gets to put it there. Of greenlets that
-one would run for ever. So who finds a queue empty or full, and did not want to wait, lets others run, if the loop has not come round for
+Native threads are preempted: one may ask a queue again and again until it has something, and another gets to put it there. A greenlet
+would do so for ever. So who finds a queue empty or full, and did not want to wait, lets others run, if the loop has not come round for
 as long as the interpreter lets a thread run (:func:`sys.getswitchinterval`).
 """
 
