@@ -15,6 +15,7 @@ README.md says how to read the table and how to add a benchmark. Exit status 1: 
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -158,8 +159,9 @@ class Worker:
 
     def slice(self):
         """Let the worker run one slice and return its times."""
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has ended: what it said to that is to be read
+            self._process.stdin.write("go\n")
+            self._process.stdin.flush()
         return self.read()
 
     def close(self):

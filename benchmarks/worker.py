@@ -111,6 +111,8 @@ def measure(options):
     for _ in range(options.slices):
         if options.paced and not sys.stdin.readline():
             return
+        # The limit is for what hangs here, not for the time that the other side's turns take.
+        faulthandler.dump_traceback_later(options.limit, exit=True)
         clock = timed(function, loops)
         tell({"seconds": clock.seconds, "cpu": clock.cpu, "waited": clock.waited})
 
@@ -162,7 +164,7 @@ def main():
     parser.add_argument("--paced", action="store_true", help="wait for a line on standard input before each slice")
     parser.add_argument("--loops", type=int, default=0, help="loops per slice; 0: calibrate")
     parser.add_argument("--quick", action="store_true", help="smaller amounts")
-    parser.add_argument("--limit", type=float, default=90, help="seconds after which to print the stacks and exit")
+    parser.add_argument("--limit", type=float, default=90, help="seconds of one turn after which to print the stacks and exit")
     parser.add_argument("--cprofile", metavar="FILE", help="write a cProfile of the run to FILE")
     parser.add_argument("--describe", action="store_true", help="print versions instead")
     options = parser.parse_args()
