@@ -527,7 +527,7 @@ cdef void _after_poll(libev.ev_loop* ptr) noexcept nogil:
 
 
 cdef void _on_wakeup(libev.ev_loop* ptr, void* w, int revents) noexcept nogil:
-    libev.gevent_wakeup_drain((<libev.ev_io*>w).fd)
+    libev.gevent_wakeup_drain(ptr, (<libev.ev_io*>w).fd)
 
 
 cdef int _armed_fd = -1             # the end of our pipe that is Python's wake-up descriptor now, if one is
@@ -562,6 +562,8 @@ cdef int _arm_wakeup(State* s) except -1:
     s.armed = True
     s.armed_before = _armed_fd
     _armed_fd = s.wakeup_fds[1]
+    if _signal_owner[<int>_signal.SIGCHLD] == s:
+        libev.gevent_sigchld_displaced(s.ptr)       # there was no wake-up descriptor until now
     return 0
 
 

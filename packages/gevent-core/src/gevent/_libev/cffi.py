@@ -437,6 +437,7 @@ class _State:
         self.armed = True
         self.armed_before = _armed_fd
         _armed_fd = fd
+        lib.gevent_wakeup_armed(self.c)
 
     def disarm_wakeup(self):
         """Called as the outermost run() ends."""

@@ -96,6 +96,7 @@ void gevent_round(gevent_loop *, int flags, int silent);
 int gevent_send(gevent_loop *, gevent_watcher *);
 void gevent_wakeup_start(gevent_loop *);
 void gevent_wakeup_stop(gevent_loop *);
+void gevent_wakeup_armed(gevent_loop *);
 int gevent_wakeup_renew(gevent_loop *);
 int gevent_take_sigchld(gevent_loop *, int number);
 void gevent_release_sigchld(gevent_loop *);

@@ -115,7 +115,7 @@ static void gevent_on_event_before_poll(struct ev_loop *loop, ev_watcher *w, int
 }
 
 static void gevent_on_nothing(struct ev_loop *loop, ev_watcher *w, int revents) {}
-static void gevent_on_wakeup(struct ev_loop *loop, ev_io *w, int revents) { gevent_wakeup_drain(w->fd); }
+static void gevent_on_wakeup(struct ev_loop *loop, ev_io *w, int revents) { gevent_wakeup_drain(loop, w->fd); }
 
 /* ---- Descriptors that may be closed before the poll: see cext.pyx ---------------------------- */
 
@@ -529,6 +529,12 @@ static void gevent_wakeup_stop(gevent_loop *g) {
             close(g->wakeup_fds[i]);
         g->wakeup_fds[i] = -1;
     }
+}
+
+/* The pipe is Python's wake-up descriptor from now on. */
+static void gevent_wakeup_armed(gevent_loop *g) {
+    if (gevent_signal_owner[SIGCHLD] == g)
+        gevent_sigchld_displaced(g->ptr);
 }
 
 static int gevent_wakeup_renew(gevent_loop *g) {

@@ -128,7 +128,8 @@ cdef extern from "shim.h" nogil:
     void gevent_sigchld_again()
     void gevent_signal_stop(ev_loop*, ev_signal*)
     int gevent_wakeup_pipe(int* fds)
-    void gevent_wakeup_drain(int fd)
+    void gevent_wakeup_drain(ev_loop* loop, int fd)
+    void gevent_sigchld_displaced(ev_loop* loop)
     double gevent_monotonic()
     unsigned long long gevent_coarse_clock()
 

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -91,7 +92,8 @@ static inline int gevent_is_open(int fd) { return fcntl(fd, F_GETFD) != -1 || er
  * stopped. Whoever had a handler before, or installs one meanwhile, is to have it afterwards: these stand around start and stop.
  *
  * SIGCHLD is of interest to several at once, so the handler that was there before is called as well. Who installs one while we watch
- * (Python's signal.signal) displaces ours; the next watcher of a child puts ours in front of it again. */
+ * (Python's signal.signal) displaces ours; the next watcher of a child puts ours in front of it again, and until then Python's wake-up
+ * descriptor tells of the signal. */
 #define GEVENT_SIGNALS 128
 static struct sigaction gevent_signal_saved[GEVENT_SIGNALS], gevent_signal_ours[GEVENT_SIGNALS], gevent_sigchld_libev;
 
@@ -146,10 +148,25 @@ static inline int gevent_wakeup_pipe(int *fds) {
     }
     return 0;
 }
-static inline void gevent_wakeup_drain(int fd) {
-    char scratch[64];
+/* Tell the watchers of SIGCHLD, if they are this loop's, of what a handler that displaced ours may have kept from them. */
+static inline void gevent_sigchld_displaced(struct ev_loop *loop) {
+    struct sigaction now;
+    sigaction(SIGCHLD, NULL, &now);
+    if (now.sa_handler != gevent_signal_ours[SIGCHLD].sa_handler)
+        ev_feed_signal_event(loop, SIGCHLD);
+}
+/* Empty the pipe: it has the number of each signal that a Python handler was called for. */
+static inline void gevent_wakeup_drain(struct ev_loop *loop, int fd) {
+    char numbers[64];
+    int sigchld = 0;
     ssize_t n;
-    do { n = read(fd, scratch, sizeof scratch); } while (n > 0 || (n < 0 && errno == EINTR));
+    do {
+        n = read(fd, numbers, sizeof numbers);
+        if (n > 0 && memchr(numbers, SIGCHLD, n) != NULL)
+            sigchld = 1;
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    if (sigchld)
+        gevent_sigchld_displaced(loop);
 }
 
 #endif
