@@ -333,6 +333,201 @@ def test_stopped_and_continued(children, method):
     assert gevent.os.waitpid(pid, os.WUNTRACED) == (pid, signal.SIGKILL)
 
 
+# ---- waitid ----------------------------------------------------------------------------------------------------------------------
+
+needs_waitid = pytest.mark.skipif(not hasattr(os, "waitid"), reason="os.waitid is not in this interpreter")
+
+
+@needs_waitid
+@pytest.mark.parametrize("fork", [gevent.os.fork, os.fork], ids=["watched", "plain"])
+@pytest.mark.parametrize("which", ["P_PID", "P_PGID", "P_ALL", "P_PIDFD"])
+def test_waitid(children, method, which, fork):
+    """One child, a group, any child, a descriptor: what the standard one says, once, while others run."""
+    if not hasattr(os, which):
+        pytest.skip(f"there is no os.{which} here")
+    kind = getattr(os, which)
+    pid = children.start(3, fork)
+    if which == "P_PGID":
+        os.setpgid(pid, pid)
+    number = os.pidfd_open(pid) if which == "P_PIDFD" else 0 if which == "P_ALL" else pid
+    assert gevent.os.waitid(kind, number, os.WEXITED | os.WNOHANG) is None
+    soon(children.end, pid, False)
+    for _ in range(1 if which == "P_PIDFD" and fork is gevent.os.fork else 2):  # the second time it is known at once
+        info = gevent.os.waitid(kind, number, os.WEXITED | os.WNOWAIT)
+        assert type(info) is os.waitid_result
+        assert tuple(info) == (pid, os.getuid(), signal.SIGCHLD, 3, os.CLD_EXITED)
+    if which == "P_PIDFD" and fork is gevent.os.fork:  # fetched by the watcher: nothing can tell any more whose descriptor it is
+        with pytest.raises(ChildProcessError):
+            gevent.os.waitid(kind, number, os.WEXITED)
+        assert gevent.os.waitid(os.P_PID, pid, os.WEXITED) == info
+    else:
+        assert gevent.os.waitid(kind, number, os.WEXITED) == info
+    for options in (os.WEXITED, os.WEXITED | os.WNOHANG, os.WEXITED | os.WNOWAIT):
+        with pytest.raises(ChildProcessError):
+            gevent.os.waitid(kind, number, options)
+    with pytest.raises(ChildProcessError):
+        gevent.os.waitpid(pid, os.WNOHANG)
+    if which == "P_PIDFD":
+        os.close(number)
+
+
+@needs_waitid
+@pytest.mark.parametrize("fork", [gevent.os.fork, os.fork], ids=["watched", "plain"])
+def test_waitid_waits_itself(children, method, fork):
+    """Without a look with WNOWAIT before: it fetches the status, or takes it from the watcher that did."""
+    pid = children.start(4, fork)
+    soon(children.end, pid, False)
+    assert gevent.os.waitid(os.P_PID, pid, os.WEXITED).si_status == 4
+    pid = children.start(5, fork)
+    descriptor = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+    if descriptor is not None:
+        soon(children.end, pid, False)
+        assert gevent.os.waitid(os.P_PIDFD, descriptor, os.WEXITED).si_status == 5
+        os.close(descriptor)
+    other, killed = children.start(6, fork), children.start(7, fork)
+    soon(os.kill, killed, signal.SIGTERM)
+    info = gevent.os.waitid(os.P_ALL, 0, os.WEXITED)
+    assert (info.si_pid, info.si_status, info.si_code) == (killed, signal.SIGTERM, os.CLD_KILLED)
+    assert gevent.os.waitid(os.P_PID, other, os.WEXITED | os.WNOHANG) is None
+    children.end(other, False)
+    assert gevent.os.waitid(os.P_PID, other, os.WEXITED).si_status == 6
+
+
+@needs_waitid
+def test_waitid_of_stops(children, method):
+    """Only what was asked for is told: stopping, going on, the end."""
+    pid = children.start(3)
+    assert gevent.os.waitid(os.P_PID, pid, os.WSTOPPED | os.WCONTINUED | os.WEXITED | os.WNOHANG) is None
+    soon(os.kill, pid, signal.SIGSTOP)
+    info = gevent.os.waitid(os.P_PID, pid, os.WSTOPPED)
+    assert (info.si_pid, info.si_status, info.si_code) == (pid, signal.SIGSTOP, os.CLD_STOPPED)
+    soon(os.kill, pid, signal.SIGCONT)
+    info = gevent.os.waitid(os.P_ALL, 0, os.WCONTINUED)
+    assert (info.si_pid, info.si_code) == (pid, os.CLD_CONTINUED)
+    os.kill(pid, signal.SIGKILL)
+    info = gevent.os.waitid(os.P_PID, pid, os.WEXITED | os.WSTOPPED)
+    assert (info.si_pid, info.si_status, info.si_code) == (pid, signal.SIGKILL, os.CLD_KILLED)
+
+
+@needs_waitid
+def test_waitid_of_stops_leaves_the_end(children, method):
+    """Who wants to hear of stops only takes no status away, not even one that a watcher has fetched."""
+    pid = children.start(3)
+    children.end(pid, False)
+    watcher = get_hub().loop.child(pid)
+    ended = Event()
+    watcher.start(ended.set)
+    ended.wait()
+    with pytest.raises(ChildProcessError):
+        gevent.os.waitid(os.P_PID, pid, os.WSTOPPED)
+    assert gevent.os.waitpid(pid, 0) == (pid, 3 << 8)
+
+
+@needs_waitid
+def test_waitid_tells_the_others(children, method):
+    """A Popen whose status it takes gets it too: how a child ended, whatever the end was."""
+    for script, code in (("exit 7", 7), ("kill -TERM $$", -signal.SIGTERM), ("ulimit -c 0; kill -ABRT $$", -signal.SIGABRT)):
+        popen = gevent.subprocess.Popen(["sh", "-c", script])
+        assert gevent.os.waitid(os.P_ALL, 0, os.WEXITED).si_pid == popen.pid
+        assert popen.wait() == code
+
+
+@needs_waitid
+def test_waitid_keeps_what_kind_of_end_it_was(children, method):
+    """What a watcher fetched is told as the kernel would have: by which signal, and for which user."""
+    pid = children.start(3)
+    soon(os.kill, pid, signal.SIGTERM)
+    ended = Event()
+    watcher = get_hub().loop.child(pid)
+    watcher.start(ended.set)
+    ended.wait()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)  # the kernel has it no more
+    info = gevent.os.waitid(os.P_PID, pid, os.WEXITED)
+    assert tuple(info) == (pid, os.getuid(), signal.SIGCHLD, signal.SIGTERM, os.CLD_KILLED)
+
+
+@needs_waitid
+def test_waitid_in_a_native_thread(children, method):
+    for options in (os.WEXITED | os.WNOWAIT, os.WEXITED):
+        pid = children.start(3)
+        outcome = gevent.spawn(in_thread, lambda pid=pid, options=options: gevent.os.waitid(os.P_PID, pid, options))
+        gevent.sleep(0)
+        children.end(pid, block=False)
+        assert outcome.get().si_status == 3
+        assert gevent.os.waitpid(-1, os.WNOHANG) if options & os.WNOWAIT else True
+
+
+@needs_waitid
+def test_waitid_of_nothing_that_can_be_waited_for(children, method):
+    """The errors are the standard one's."""
+    pid = children.start(3)
+    read, write = os.pipe()
+    calls = [
+        (os.P_PID, pid, 0),  # nothing that is to be told
+        (os.P_PID, 0, os.WEXITED),
+        (os.P_PID, -1, os.WEXITED),
+        (os.P_PID, os.getpid(), os.WEXITED),
+        (os.P_PGID, 1, os.WEXITED),
+        (os.P_PGID, -1, os.WEXITED),
+        (99, pid, os.WEXITED),
+        ("P_PID", pid, os.WEXITED),
+        (os.P_PID, "1", os.WEXITED),
+        (os.P_PID, pid),
+        *((os.P_PIDFD, fd, os.WEXITED) for fd in (read, 10_000, -1) if hasattr(os, "P_PIDFD")),
+    ]
+    for arguments in calls:
+        errors = []
+        for function in (os.waitid, gevent.os.waitid):
+            with pytest.raises((OSError, TypeError)) as caught:
+                function(*arguments)
+            errors.append((type(caught.value), getattr(caught.value, "errno", None)))
+        assert errors[0] == errors[1], arguments
+    os.close(read)
+    os.close(write)
+    children.end(pid, False)
+    assert gevent.os.waitid(os.P_PID, pid, os.WEXITED).si_status == 3
+
+
+@needs_waitid
+@pytest.mark.skipif(not hasattr(os, "P_PIDFD"), reason="there is no os.P_PIDFD here")
+def test_waitid_of_a_nonblocking_descriptor(children):
+    """As the kernel has it (Linux 5.10): who made it so does not want to wait."""
+    pid = children.start(3, os.fork)
+    descriptor = os.pidfd_open(pid)
+    os.set_blocking(descriptor, False)
+    with pytest.raises(BlockingIOError):
+        gevent.os.waitid(os.P_PIDFD, descriptor, os.WEXITED)
+    children.end(pid)
+    assert gevent.os.waitid(os.P_PIDFD, descriptor, os.WEXITED).si_pid == pid
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("when", ["while the hub runs", "before it runs"])
+def test_watcher_whose_handler_is_displaced(children, when):
+    """Where SIGCHLD tells of children, a handler that a program sets by the standard module keeps it from nobody."""
+    before = config.child_watcher
+    config.child_watcher = "sigchld"
+    calls = []
+    told = Event()
+    previous = signal.getsignal(signal.SIGCHLD)
+    try:
+        pid = children.start(3, callback=lambda watcher: told.set())
+        if when == "while the hub runs":
+            gevent.sleep(0.001)
+        signal.signal(signal.SIGCHLD, lambda *args: calls.append(1))
+        if when == "while the hub runs":
+            soon(children.end, pid, False)
+        else:
+            children.end(pid)
+        assert told.wait(20)
+        assert calls == [1]
+        assert gevent.os.waitpid(pid, os.WNOHANG) == (pid, 3 << 8)
+    finally:
+        config.child_watcher = before
+        signal.signal(signal.SIGCHLD, previous)
+
+
 @pytest.mark.parametrize("which", ["pid", "any"])
 def test_waiting_in_a_native_thread(children, method, which):
     """In a thread that has no loop for signals it works as well, for a child made elsewhere too."""
@@ -443,6 +638,7 @@ def test_what_is_patched():
     """FRK-13: os.read and os.write are not among it; what is exists in the standard module."""
     assert set(gevent.os.__implements__) == {
         *("close", "fork", "forkpty", "posix_spawn", "posix_spawnp", "wait", "wait3", "wait4", "waitpid"),
+        *(["waitid"] if hasattr(os, "waitid") else []),
     }
     assert all(hasattr(os, name) for name in gevent.os.__implements__)
     assert set(gevent.os.__all__) == {*gevent.os.__implements__, *gevent.os.__extensions__}

@@ -1,25 +1,28 @@
-"""How children ended: all of gevent's calls of ``waitpid(2)`` are made here.
+"""How children ended: all of gevent's calls of ``waitpid(2)`` and ``waitid(2)`` are made here.
 
 The kernel tells the status of a child once, to whoever asks first, and whoever asks next hears that there is no such child. In one
 process there may be several who need to know: the object that started the child, watchers on the loops of several threads, a SIGCHLD
 handler that collects whatever has ended. So
 
 * who has an interest in one child says so before it ends (:func:`claim`), and is told whoever asked the kernel (:func:`collect`);
-* what a watcher took from the kernel is kept for a later ``os.waitpid``, which would otherwise hear of no such child (:func:`take`).
+* what a watcher took from the kernel is kept for a later ``os.waitpid``, which would otherwise hear of no such child (:func:`take`, :func:`take_info`).
 
 Only what is taken by somebody who goes to the kernel himself is lost. Nothing here waits. Any native thread may call it, and so may a
 Python signal handler, which interrupts its own thread anywhere: the lock lets that thread in again, and between any two steps the
 tables are whole.
 """
 
+import errno
 import os
 from collections import deque
+from signal import SIGCHLD
 from time import monotonic
 
 from gevent._originals import get_original
 
 _RLock = get_original("_thread", "RLock")
 _wait4, _waitpid = get_original("os", ["wait4", "waitpid"])
+_waitid = get_original("os", "waitid") if hasattr(os, "waitid") else None  # neither PyPy has it, nor CPython on macOS before 3.13
 
 #: The wait status for a child whose real one was taken by somebody else, outside of gevent: that of ``exit(255)``, as in asyncio.
 UNKNOWN_STATUS = 255 << 8
@@ -50,12 +53,13 @@ class Claim:
 class _End:
     """How a child ended."""
 
-    __slots__ = ("group", "status", "usage", "when")
+    __slots__ = ("group", "status", "usage", "user", "when")
 
-    def __init__(self, status, usage=None, group=None):
+    def __init__(self, status, usage=None, group=None, user=None):
         self.status = status
         self.usage = usage
         self.group = group
+        self.user = user
         self.when = monotonic()
 
 
@@ -150,15 +154,44 @@ def take(pid, options=0, usage=False):
         return found
 
 
+def take_info(kind, number, options, pid):
+    """What ``os.waitid(kind, number, options)`` says: the kernel first, then from what watchers took. With WNOWAIT, it stays to be told.
+
+    *options* are such that the kernel does not wait. *pid* is what :func:`take` calls the same children; None if that is not known.
+    ChildProcessError if there is no such child.
+    """
+    with _lock:
+        try:
+            info = _waitid(kind, number, options)
+        except ChildProcessError:
+            info, there = None, False
+        else:
+            there = True
+        if info is not None:
+            if not options & os.WNOWAIT:
+                _tell(info.si_pid, _status_of(info))
+            return info
+        if there and pid is not None and pid > 0:
+            _kept.pop(pid, None)  # the kernel has such a child, so this was an earlier one
+        found = _find_kept(pid) if pid is not None and options & os.WEXITED else None
+        if found is not None:
+            return _info_of(found, _kept[found] if options & os.WNOWAIT else _kept.pop(found))
+        if not there:
+            raise ChildProcessError(errno.ECHILD, os.strerror(errno.ECHILD))
+        return None
+
+
 _TRACE = os.WUNTRACED | os.WCONTINUED
 
 
 def _reap(pid, options, keep=False, usage=False):
     """Ask the kernel, without waiting, and tell everybody concerned."""
-    group = None
+    group = user = None
     if keep and pid > 0:
         try:
             group = os.getpgid(pid)
+            info = _waitid and _waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+            user = info and info.si_uid
         except OSError:
             pass
     if keep or usage:
@@ -167,26 +200,51 @@ def _reap(pid, options, keep=False, usage=False):
         (got, status), used = _waitpid(pid, options | os.WNOHANG), None
     if got == 0:
         return 0, 0, used
-    ended = os.WIFEXITED(status) or os.WIFSIGNALED(status)
-    if ended:
-        end = _End(status, used, group)
+    end = _tell(got, status, used, group, user)
+    if keep and end is not None:
+        _kept.pop(got, None)
+        _kept[got] = end
+        _drop_old()
+    return got, status, used
+
+
+def _tell(got, status, used=None, group=None, user=None):
+    """Tell everybody concerned what the kernel said of the child *got*; returns an _End, or None if it has not ended."""
+    end = None
+    if os.WIFEXITED(status) or os.WIFSIGNALED(status):
+        end = _End(status, used, group, user)
         interested = _claims.pop(got, ())
         for each in interested:
             each.end = end
         if _expected and not interested:
             _unclaimed[got] = end
-        if keep:
-            _kept.pop(got, None)
-            _kept[got] = end
-            _drop_old()
     else:
         for each in _claims.get(got, ()):
             if each.trace:
                 each.changes.append((got, status))
     for each in _claims.get(0, ()):
-        if ended or each.trace:
+        if end is not None or each.trace:
             each.changes.append((got, status))
-    return got, status, used
+    return end
+
+
+def _status_of(info):
+    """The wait status for what ``waitid`` says."""
+    if info.si_code == os.CLD_EXITED:
+        return info.si_status << 8
+    if info.si_code in (os.CLD_KILLED, os.CLD_DUMPED):
+        return info.si_status | (0x80 if info.si_code == os.CLD_DUMPED else 0)
+    return 0xFFFF if info.si_code == os.CLD_CONTINUED else info.si_status << 8 | 0x7F
+
+
+def _info_of(pid, end):
+    """What ``waitid`` would have said of a child that a watcher took."""
+    if os.WIFEXITED(end.status):
+        code, status = os.CLD_EXITED, os.WEXITSTATUS(end.status)
+    else:
+        code, status = os.CLD_DUMPED if os.WCOREDUMP(end.status) else os.CLD_KILLED, os.WTERMSIG(end.status)
+    user = os.getuid() if end.user is None else end.user
+    return os.waitid_result((pid, user, SIGCHLD, status, code))
 
 
 def _drop_old():
@@ -198,14 +256,18 @@ def _drop_old():
         del _kept[oldest]
 
 
-def _take_kept(pid):
+def _find_kept(pid):
+    """The number of a child that watchers took, one of those that *pid* stands for in ``waitpid``; None if there is none."""
     if pid > 0:
-        found = pid if pid in _kept else None
-    elif pid == -1:
-        found = next(iter(_kept), None)
-    else:
-        group = -pid or os.getpgrp()
-        found = next((each for each, end in _kept.items() if end.group == group), None)
+        return pid if pid in _kept else None
+    if pid == -1:
+        return next(iter(_kept), None)
+    group = -pid or os.getpgrp()
+    return next((each for each, end in _kept.items() if end.group == group), None)
+
+
+def _take_kept(pid):
+    found = _find_kept(pid)
     if found is None:
         return None
     end = _kept.pop(found)

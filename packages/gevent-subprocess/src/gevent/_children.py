@@ -5,11 +5,11 @@ it is time to ask again:
 
 * One child that is to end: a child watcher, on the loop of the calling native thread. Where the kernel has ``pidfd_open(2)`` it works in
   every native thread, and needs no signal; elsewhere it is SIGCHLD's, which only the default loop can have.
-* Any child, or a child that may also be stopped: SIGCHLD, on the default loop.
+* Any child, or a child that may also be stopped, or is not to be fetched: SIGCHLD, on the default loop.
 * On other loops, where the above cannot be had: asking from time to time, as the standard library's ``Popen.wait(timeout)`` does.
 
-A program may install a handler for SIGCHLD of its own while somebody waits for ours to be called. So who waits for that signal looks once
-a second as well.
+A program may install a handler for SIGCHLD of its own while somebody waits for ours to be called. The loop hears of a Python function by
+the wake-up descriptor, but of nothing if the program uses that too, or sets SIG_DFL. So who waits for that signal looks once a second as well.
 """
 
 from signal import SIGCHLD

@@ -11,8 +11,8 @@
 :func:`forkpty` also watch the child in the parent, so that it leaves no zombie. Its status is there for :func:`waitpid`
 nevertheless.
 
-*Waiting.* :func:`waitpid`, :func:`wait`, :func:`wait3` and :func:`wait4` are those of the standard :mod:`os`, for every child of the
-process, whoever made it and whoever else waits for it: see :mod:`gevent._reaper`. They can be called in any native thread.
+*Waiting.* :func:`waitpid`, :func:`wait`, :func:`wait3`, :func:`wait4` and :func:`waitid` are those of the standard :mod:`os`, for every
+child of the process, whoever made it and whoever else waits for it: see :mod:`gevent._reaper`. They can be called in any native thread.
 
 *Descriptors.* :func:`nb_read` and :func:`nb_write` are for what can be made non-blocking, :func:`tp_read` and :func:`tp_write` for
 everything else.
@@ -25,7 +25,7 @@ from gevent._children import wait_for
 from gevent._config import config
 from gevent._fdio import make_nonblocking, nb_read, nb_write
 from gevent._originals import get_original
-from gevent._reaper import UNKNOWN_STATUS, Expecting, claim, collect, forget, take
+from gevent._reaper import UNKNOWN_STATUS, Expecting, claim, collect, forget, take, take_info
 from gevent.hub import fork_with, get_hub, get_hub_if_exists, spawn_raw
 
 __all__ = [
@@ -277,3 +277,45 @@ def _wait(pid, options, usage=False):
 
     # The watcher of one child tells its end only.
     return wait_for(ask, -1 if options & (os.WUNTRACED | os.WCONTINUED) else pid)
+
+
+if hasattr(os, "waitid"):  # neither PyPy has it, nor CPython on macOS before 3.13
+    __all__ += ["waitid"]
+    __implements__ += ["waitid"]
+
+    def waitid(idtype, id, options, /):
+        """Wait for a child as :func:`os.waitid` does, with an object of the same kind; None with WNOHANG if there is nothing to tell.
+
+        *idtype* says what *id* is: P_PID a child's number, P_PGID a process group's, P_PIDFD a descriptor of :func:`os.pidfd_open`; with P_ALL
+        any child is meant. *options* say what is to be told, WEXITED, WSTOPPED, WCONTINUED, and how: WNOHANG, and WNOWAIT, which leaves it
+        for the next who asks. It waits and tells as :func:`waitpid` does. Who waits with WNOWAIT in another native thread than the main one
+        hears of it up to 50 milliseconds late.
+
+        A child of :func:`fork` is watched, and so may have been fetched before this is called; a descriptor does not tell any more which child
+        it was then, and P_PIDFD gets ChildProcessError. It is there where the standard module has it.
+
+        .. versionadded:: 26.11.0
+        """
+        pid = _waitpid_number(idtype, id)
+        nonblocking = idtype == getattr(os, "P_PIDFD", None) and id >= 0 and not os.get_blocking(id)
+        if options & os.WNOHANG or nonblocking:
+            return take_info(idtype, id, options, pid)
+        # What waits for one child has it fetched, and tells its end only.
+        alone = pid is not None and options & (os.WSTOPPED | os.WCONTINUED | os.WNOWAIT) == 0
+        return wait_for(lambda: take_info(idtype, id, options | os.WNOHANG, pid), pid if alone else -1)
+
+
+def _waitpid_number(idtype, id):
+    """What :func:`waitpid` calls the children that are *id* for :func:`waitid`; None if there is nothing of the kind."""
+    if idtype == os.P_ALL:
+        return -1
+    if idtype == os.P_PID:
+        return id if id > 0 else None
+    if idtype == os.P_PGID:
+        return -id if id != 1 else None  # -1 is any child
+    try:
+        with open(f"/proc/self/fdinfo/{id:d}") as lines:
+            pid = next((int(line[4:]) for line in lines if line.startswith("Pid:")), -1)
+    except OSError:
+        return None
+    return pid if pid > 0 else None

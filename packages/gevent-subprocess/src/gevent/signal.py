@@ -97,6 +97,12 @@ def set_wakeup_fd(fd, /, *, warn_on_full_buffer=True):
     return _set_wakeup_fd(fd, warn_on_full_buffer=warn_on_full_buffer)
 
 
+# As the standard module says of its own; pydoc goes by it when these stand there.
+for _function in (signal, getsignal, set_wakeup_fd):
+    _function.__module__ = "signal"
+del _function
+
+
 class _CallableModule(types.ModuleType):
     """A module that is also the class it has replaced as an attribute of its package."""
 

@@ -16,7 +16,6 @@ EXCEPTIONS = {
     "test_subprocess.POSIXProcessTestCase.test_stopped": (
         "takes the status by os.waitpid, and has a mocked os.waitpid give Popen another one; but our os.waitpid has told Popen already"
     ),
-    "test_signal.GenericTests.test_functions_module_attr": "wants each function in the module to say that it is of `signal`; ours do not",
 }
 
 
