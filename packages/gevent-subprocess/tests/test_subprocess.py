@@ -1,7 +1,9 @@
 """gevent.subprocess: the interpreter's own, and nobody else waits. What CPython's tests show is not shown again here: test_stdlib.py."""
 
 import contextlib
+import fcntl
 import gc
+import inspect
 import io
 import os
 import resource
@@ -528,18 +530,75 @@ def test_start_new_session_and_restore_signals():
     assert ignored == [0, 1], status
 
 
-def test_arguments_of_newer_interpreters():
-    """Whatever the interpreter takes is taken, by the same names; a wrong name is a TypeError."""
-    assert subprocess.call("test $(umask) = 0027", shell=True, umask=0o27) == 0
-    assert subprocess.check_output(["id", "-u"], user=os.getuid(), group=os.getgid(), extra_groups=os.getgroups()).strip()
-    if sys.version_info >= (3, 10):
+# Only root may become somebody else.
+ROOT = os.getuid() == 0
+ANOTHER = 12345 if ROOT else os.getuid()
+ANOTHER_GROUP = 12345 if ROOT else os.getgid()
+GROUPS = [12346, 12347] if ROOT else os.getgroups()
+#: {argument of Popen: (options, a command, what it prints with them)}.
+ARGUMENTS = {
+    "args": ({}, ["echo", "x"], "x"),
+    "bufsize": ({"bufsize": 0}, ["echo", "x"], "x"),
+    "executable": ({"executable": "/bin/echo"}, ["no such program", "x"], "x"),
+    "stdin": ({"stdin": subprocess.DEVNULL}, ["cat"], ""),
+    "stdout": ({}, ["echo", "x"], "x"),
+    "stderr": ({"stderr": subprocess.STDOUT}, ["sh", "-c", "echo x >&2"], "x"),
+    "preexec_fn": ({"preexec_fn": lambda: os.write(1, b"y")}, ["echo", "x"], "yx"),
+    "close_fds": ({"close_fds": True}, ["echo", "x"], "x"),
+    "shell": ({"shell": True}, "echo x | tr x y", "y"),
+    "cwd": ({"cwd": "/"}, ["pwd"], "/"),
+    "env": ({"env": {"NAME": "x"}}, ["/bin/sh", "-c", "echo $NAME"], "x"),
+    "universal_newlines": ({"universal_newlines": True}, ["printf", "x\\r\\n"], "x"),
+    "startupinfo": ({"startupinfo": None}, ["echo", "x"], "x"),
+    "creationflags": ({"creationflags": 0}, ["echo", "x"], "x"),
+    "restore_signals": ({"restore_signals": True}, ["echo", "x"], "x"),
+    "start_new_session": ({"start_new_session": True}, ["sh", "-c", "test $(ps -o sid= $$) = $$ && echo x"], "x"),
+    "pass_fds": ({"pass_fds": (2,)}, ["echo", "x"], "x"),
+    "user": ({"user": ANOTHER}, ["id", "-u"], str(ANOTHER)),
+    "group": ({"group": ANOTHER_GROUP}, ["id", "-g"], str(ANOTHER_GROUP)),
+    "extra_groups": (
+        {"extra_groups": GROUPS} if ROOT else {},
+        ["id", "-G"],
+        " ".join(map(str, [os.getgid(), *GROUPS] if ROOT else dict.fromkeys([os.getgid(), *GROUPS]))),
+    ),
+    "encoding": ({"encoding": "utf-16-le"}, ["printf", "x\\0y\\0"], "xy"),
+    "errors": ({"errors": "replace", "encoding": "ascii"}, ["printf", "\\377"], "\ufffd"),
+    "text": ({"text": True}, ["echo", "x"], "x"),
+    "umask": ({"umask": 0o27}, ["sh", "-c", "umask"], "0027"),
+    "pipesize": ({"pipesize": 1 << 16}, ["echo", "x"], "x"),
+    "process_group": ({"process_group": 0}, ["sh", "-c", "test $(ps -o pgid= $$) = $$ && echo x"], "x"),
+}
+
+
+@pytest.mark.parametrize("name", [each for each in inspect.signature(stdlib.Popen.__init__).parameters if each != "self"])
+def test_each_argument(name):
+    """SUB-05: every argument of the interpreter's Popen is taken, and does what it does there. A new one has to come into the table."""
+    options, args, output = ARGUMENTS[name]
+    found = []
+    for module in (subprocess, stdlib):
+        done = module.run(args, stdout=PIPE, **options)
+        found.append(done.stdout if isinstance(done.stdout, str) else done.stdout.decode())
+    assert [each.strip() for each in found] == [output, output]
+
+
+def test_arguments_in_effect():
+    """What of the newer arguments a child's output does not show."""
+    if sys.version_info >= (3, 10) and hasattr(fcntl, "F_GETPIPE_SZ"):
+        with ended(Popen(["cat"], stdin=PIPE, stdout=PIPE, pipesize=1 << 17)) as child:
+            assert [fcntl.fcntl(each, fcntl.F_GETPIPE_SZ) for each in (child.stdin, child.stdout)] == [1 << 17] * 2
         assert subprocess.run(["cat"], input=b"x" * 200_000, stdout=PIPE, pipesize=1 << 16).stdout == b"x" * 200_000
     if sys.version_info >= (3, 11):
-        code = "import os; print(os.getpgrp() == os.getpid())"
-        assert subprocess.check_output([sys.executable, "-c", code], process_group=0) == b"True\n"
+        with (
+            ended(Popen(["cat"], stdin=PIPE, process_group=0)) as first,
+            ended(Popen(["cat"], stdin=PIPE, process_group=first.pid)) as second,
+        ):
+            assert os.getpgid(second.pid) == os.getpgid(first.pid) == first.pid
     assert Popen(["true"], threadpool=None).wait() == 0
     with pytest.raises(TypeError, match="no_such_argument"):
         Popen(["true"], no_such_argument=1)
+    for options in ({"user": "no such user"}, {"group": "no such group"}, {"extra_groups": ["no such group"]}):
+        with pytest.raises((KeyError, PermissionError)):
+            Popen(["true"], **options)
 
 
 def test_child_never_comes_back():

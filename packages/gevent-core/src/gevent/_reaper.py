@@ -5,7 +5,8 @@ process there may be several who need to know: the object that started the child
 handler that collects whatever has ended. So
 
 * who has an interest in one child says so before it ends (:func:`claim`), and is told whoever asked the kernel (:func:`collect`);
-* what a watcher took from the kernel is kept for a later ``os.waitpid``, which would otherwise hear of no such child (:func:`take`, :func:`take_info`).
+* what a watcher took from the kernel is kept for a later ``os.waitpid`` or ``os.waitid``, which would otherwise hear of no such child
+  (:func:`take`, :func:`take_info`).
 
 Only what is taken by somebody who goes to the kernel himself is lost. Nothing here waits. Any native thread may call it, and so may a
 Python signal handler, which interrupts its own thread anywhere: the lock lets that thread in again, and between any two steps the

@@ -9,7 +9,8 @@ it is time to ask again:
 * On other loops, where the above cannot be had: asking from time to time, as the standard library's ``Popen.wait(timeout)`` does.
 
 A program may install a handler for SIGCHLD of its own while somebody waits for ours to be called. The loop hears of a Python function by
-the wake-up descriptor, but of nothing if the program uses that too, or sets SIG_DFL. So who waits for that signal looks once a second as well.
+the wake-up descriptor, but of nothing if the program uses that too, or sets SIG_DFL. So who waits for that signal looks once a
+second as well.
 """
 
 from signal import SIGCHLD

@@ -286,13 +286,13 @@ if hasattr(os, "waitid"):  # neither PyPy has it, nor CPython on macOS before 3.
     def waitid(idtype, id, options, /):
         """Wait for a child as :func:`os.waitid` does, with an object of the same kind; None with WNOHANG if there is nothing to tell.
 
-        *idtype* says what *id* is: P_PID a child's number, P_PGID a process group's, P_PIDFD a descriptor of :func:`os.pidfd_open`; with P_ALL
-        any child is meant. *options* say what is to be told, WEXITED, WSTOPPED, WCONTINUED, and how: WNOHANG, and WNOWAIT, which leaves it
-        for the next who asks. It waits and tells as :func:`waitpid` does. Who waits with WNOWAIT in another native thread than the main one
-        hears of it up to 50 milliseconds late.
+        *idtype* says what *id* is: P_PID a child's number, P_PGID a process group's, P_PIDFD a descriptor of :func:`os.pidfd_open`;
+        with P_ALL any child is meant. *options* say what is to be told, WEXITED, WSTOPPED, WCONTINUED, and how: WNOHANG, and WNOWAIT,
+        which leaves it for the next who asks. It waits and tells as :func:`waitpid` does. Who waits with WNOWAIT in another native
+        thread than the main one hears of it up to 50 milliseconds late.
 
-        A child of :func:`fork` is watched, and so may have been fetched before this is called; a descriptor does not tell any more which child
-        it was then, and P_PIDFD gets ChildProcessError. It is there where the standard module has it.
+        A child of :func:`fork` is watched, and so may have been fetched before this is called; a descriptor does not tell any more
+        which child it was then, and P_PIDFD gets ChildProcessError. It is there where the standard module has it.
 
         .. versionadded:: 26.11.0
         """
@@ -314,7 +314,7 @@ def _waitpid_number(idtype, id):
     if idtype == os.P_PGID:
         return -id if id != 1 else None  # -1 is any child
     try:
-        with open(f"/proc/self/fdinfo/{id:d}") as lines:
+        with open(f"/proc/self/fdinfo/{id}") as lines:
             pid = next((int(line[4:]) for line in lines if line.startswith("Pid:")), -1)
     except OSError:
         return None
