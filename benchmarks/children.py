@@ -31,7 +31,8 @@ def batch(children):
     import gevent
     from gevent import subprocess as ours
 
-    ours.call(TRUE)  # makes the hub
+    gevent.sleep(0.001)  # makes the hub; a call may find that the child has ended, and wait for nothing
+    ours.call(TRUE)
     descriptors = len(os.listdir("/dev/fd"))
     start = time.perf_counter()
     right = 0
