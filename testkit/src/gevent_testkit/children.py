@@ -1,4 +1,4 @@
-"""Child processes for tests that watch them: started without subprocess, which would wait for them itself.
+"""Child processes for tests: those that are watched, started without subprocess, which would wait for them itself; and forked Python.
 
 PyPy has neither ``os.posix_spawn`` nor ``os.pidfd_open`` nor ``os.waitid``.
 """
@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import multiprocessing
 import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _P_PID, _WSTOPPED, _WEXITED, _WNOWAIT = 1, 2, 4, 0x01000000  # of Linux
 _PIDFD_OPEN = 434
@@ -29,6 +36,42 @@ def start_shell(command: str, stdin: int | None = None, group: int | None = None
         os.execv("/bin/sh", ["sh", "-c", command])
     finally:
         os._exit(127)
+
+
+def exit_child(function: Callable[..., object], *args: object) -> NoReturn:
+    """End a forked child: status 0 if *function* returns, 1 and a traceback if it raises."""
+    status = 1
+    try:
+        function(*args)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def status_of_child(
+    function: Callable[[], object],
+    fork: Callable[[], int] | None = None,
+    wait: Callable[[int, int], tuple[int, int]] | None = None,
+    by_multiprocessing: bool = False,
+) -> int | None:
+    """Call *function* in a child that *fork* makes, and have *wait* wait for that; 0 if it returned.
+
+    By default those are ``os.fork`` and ``os.waitpid`` as they are at the time. Or :mod:`multiprocessing` does all of that.
+    """
+    if by_multiprocessing:
+        process = multiprocessing.get_context("fork").Process(target=function)
+        process.start()
+        process.join(20)
+        return process.exitcode
+    pid = (fork or os.fork)()
+    if not pid:
+        exit_child(function)
+    waited, status = (wait or os.waitpid)(pid, 0)
+    assert waited == pid
+    return status
 
 
 def wait_for_end(pid: int) -> None:

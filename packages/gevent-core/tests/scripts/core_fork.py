@@ -5,7 +5,8 @@ import signal
 import socket
 import threading
 
-from core_support import Recorder, arguments, check_child, core, exit_child, make_loop, run
+from core_support import Recorder, arguments, check_child, core, make_loop, run
+from gevent_testkit.children import exit_child
 
 which = arguments[0]
 recorder = Recorder()

@@ -8,7 +8,6 @@ import contextlib
 import importlib
 import os
 import sys
-import traceback
 
 backend = sys.argv[1]
 arguments = sys.argv[2:]
@@ -46,19 +45,6 @@ def run(loop, limit=20.0):
     with contextlib.suppress(ValueError):  # a callback may have destroyed the loop
         guard.stop()
     assert not late, f"the loop was still running after {limit} seconds"
-
-
-def exit_child(function, *args):
-    """End a forked child: status 0 if *function* returns, 1 and a traceback if it raises."""
-    status = 1
-    try:
-        function(*args)
-        status = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(status)
 
 
 def check_child(pid):

@@ -1,11 +1,10 @@
 """fork() by hand and gevent.reinit() in the child."""
 
 import os
-import sys
-import traceback
 
 import gevent
 from gevent.hub import get_hub
+from gevent_testkit.children import status_of_child
 
 hub = get_hub()
 order = []
@@ -46,19 +45,7 @@ def child():
     assert os.waitpid(grandchild, 0) == (grandchild, 5 << 8)
 
 
-pid = os.fork()
-if not pid:
-    status = 1
-    try:
-        child()
-        status = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(status)
-waited, status = os.waitpid(pid, 0)
-assert status == 0, status
+assert status_of_child(child) == 0
 assert order == []
 parked.get()
 waiting.kill()

@@ -2,13 +2,12 @@
 
 import os
 import signal
-import sys
 import threading
-import traceback
 
 import gevent
 from gevent.event import Event
 from gevent.hub import fork_with
+from gevent_testkit.children import status_of_child
 
 order = []
 main_watcher = gevent.signal_handler(signal.SIGUSR1, order.append, "main")
@@ -32,18 +31,7 @@ def in_child():
 
 def work():
     gevent.sleep(0.001)
-    pid = fork_with(os.fork)
-    if not pid:
-        status = 1
-        try:
-            in_child()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
-    assert os.waitpid(pid, 0) == (pid, 0)
+    assert status_of_child(in_child, lambda: fork_with(os.fork)) == 0
 
 
 thread = threading.Thread(target=work)

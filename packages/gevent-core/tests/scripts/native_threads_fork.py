@@ -4,11 +4,11 @@ import os
 import threading
 
 import gevent
-from forking import status_of_child
 from gevent.event import Event
 from gevent.hub import LoopExit
 from gevent.lock import RLock, Semaphore
 from gevent.queue import PriorityQueue, Queue
+from gevent_testkit.children import status_of_child
 
 semaphore, queue, event = Semaphore(1), Queue(), Event()
 pool = gevent.get_hub().threadpool

@@ -5,9 +5,9 @@ import sys
 import threading
 
 import gevent
-from forking import status_of_child
 from gevent import resolver_thread
 from gevent.event import Event
+from gevent_testkit.children import status_of_child
 
 how = sys.argv[1]
 parent = os.getpid()
@@ -44,7 +44,7 @@ def child():
     resolver.close()
 
 
-status = status_of_child(child, how)
+status = status_of_child(child, by_multiprocessing=how == "multiprocessing")
 assert status == 0, status
 opened.set()
 assert running.get() == ("name", parent)

@@ -8,8 +8,8 @@ import sys
 import threading
 
 import gevent
-from forking import status_of_child
 from gevent.threadpool import ThreadPool
+from gevent_testkit.children import status_of_child
 
 how = sys.argv[1]
 hub = gevent.get_hub()
@@ -42,7 +42,7 @@ def child():
 for pool in pools:
     pool.task_queue.lock.acquire()
 
-status = status_of_child(child, how)
+status = status_of_child(child, by_multiprocessing=how == "multiprocessing")
 assert status == 0, status
 for pool in pools:
     pool.task_queue.lock.release()

@@ -5,8 +5,8 @@ import sys
 import threading
 
 import gevent
-from forking import status_of_child
 from gevent.threadpool import ThreadPool
+from gevent_testkit.children import status_of_child
 
 how = sys.argv[1]
 parent = os.getpid()

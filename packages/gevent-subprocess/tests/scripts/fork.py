@@ -4,13 +4,13 @@ import os
 import signal
 import sys
 import threading
-import traceback
 
 import gevent
 import gevent.os
 from gevent import socket, subprocess
 from gevent.event import Event
 from gevent.hub import get_hub
+from gevent_testkit.children import status_of_child
 
 where = sys.argv[1]
 parent = os.getpid()
@@ -55,18 +55,7 @@ def in_child():
 
 def fork():
     gevent.sleep(0.001)
-    pid = gevent.os.fork()
-    if not pid:
-        status = 1
-        try:
-            in_child()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
-    assert gevent.os.waitpid(pid, 0) == (pid, 0)
+    assert status_of_child(in_child, gevent.os.fork, gevent.os.waitpid) == 0
     # The parent's are as they were.
     assert gevent.spawn(pow, 2, 3).get() == 8
     assert subprocess.call(["sh", "-c", "exit 4"]) == 4
