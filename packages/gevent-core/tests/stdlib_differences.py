@@ -27,7 +27,6 @@ DIFFERENCES = {
     "test_thread": {
         "ThreadRunningTests.test__count": "_count() is of native threads; the runner answers for it",
         "ThreadRunningTests.test*stack_size": "a stack size is only ever made larger: other greenlets may rely on what there is",
-        "ThreadRunningTests.test_unraisable_exception": "what ends a greenlet goes to its hub's handle_error(), not to sys.unraisablehook",
     },
     "lock_tests": {
         "*.test_repr": _NAMED_OTHERWISE,

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import gevent
 import pytest
-from gevent_testkit import run_script
 
 if not hasattr(select, "epoll"):
     pytest.skip("the platform has no epoll", allow_module_level=True)
@@ -242,12 +241,3 @@ def test_in_two_native_threads(pair, poller):
     found.append(poller.poll(10))
     thread.join()
     assert found == [[(pair[0].fileno(), select.EPOLLIN)]] * 2
-
-
-@pytest.mark.slow
-def test_the_standard_librarys_own_tests():
-    result = run_script(SCRIPTS / "selutil_stdlib.py", "test.test_epoll", env={"PYTHONWARNINGS": None})
-    if result.stdout == "skip\n":
-        pytest.skip("this interpreter comes without its tests")
-    [last] = result.stdout.splitlines()  # nothing but the number of tests: all have passed
-    assert int(last.removeprefix("run ")) >= 8, result

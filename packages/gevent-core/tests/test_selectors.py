@@ -252,15 +252,6 @@ def test_asyncio_runs_on_it():
     assert len(ticks) > 3
 
 
-@pytest.mark.slow
-def test_the_standard_librarys_own_tests():
-    result = run_script(SCRIPTS / "selutil_stdlib.py", "test.test_selectors", env={"PYTHONWARNINGS": None}, timeout=60)
-    if result.stdout == "skip\n":
-        pytest.skip("this interpreter comes without its tests")
-    [last] = result.stdout.splitlines()  # nothing but the number of tests: all have passed
-    assert int(last.removeprefix("run ")) >= 60, result
-
-
 def test_other_platforms():
     """kqueue and /dev/poll, as far as that can be shown where there is neither."""
     if not hasattr(stdlib, "EpollSelector"):

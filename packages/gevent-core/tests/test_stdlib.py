@@ -1,50 +1,38 @@
 """The standard library's own tests, run against gevent's classes: what differs is in stdlib_differences.py, each with its reason.
 
-Each file is a process of its own; see scripts/stdlib_tests.py. An interpreter that comes without its tests is said to.
+Each file is a process of its own; see scripts/stdlib_tests.py.
 """
 
-import fnmatch
 import importlib.util
-import json
 import os
 from pathlib import Path
 
 import pytest
-from gevent_testkit import run_script
+from gevent_testkit import stdlib
 
 HERE = Path(__file__).parent
 _spec = importlib.util.spec_from_file_location("stdlib_differences", HERE / "stdlib_differences.py")
 differences = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(differences)
 
-FILES = ["test_queue", "test_select", "test_poll", "test_thread", "test_threading_local", "test_fileio", "lock_tests"]
+FILES = [
+    "test_queue",
+    "test_select",
+    "test_poll",
+    "test_epoll",
+    "test_selectors",
+    "test_thread",
+    "test_threading_local",
+    "test_fileio",
+    "lock_tests",
+]
 LONG = ["test_ssl", "test_socket"]
 
 
-def run(file, seconds):
-    left_out = differences.LEFT_OUT.get(file, {})
-    # They warn about deprecated calls of their own, and write where they are.
-    environment = {"PYTHONWARNINGS": None}
-    result = run_script(HERE / "scripts" / "stdlib_tests.py", file, *left_out, env=environment, timeout=seconds)
-    try:
-        found = json.loads(result.stdout.strip().rpartition("\n")[2])
-    except ValueError:
-        pytest.fail(f"{file} ended with status {result.status}\n{result.stderr[-3000:]}", pytrace=False)
-    if "absent" in found:
-        pytest.skip(f"this interpreter comes without its tests, or they do not run here ({found['absent']})")
-    return found
-
-
 def check(file, seconds):
-    found = run(file, seconds)
-    expected = differences.DIFFERENCES.get(file, {})
-    unexpected = {
-        test: text for test, text in found["failed"].items() if not any(fnmatch.fnmatchcase(test, each) for each in expected)
-    }
-    assert unexpected == {}
-    # What is listed and has come to pass is to be taken off the list; a test that this version does not have says nothing.
-    assert [test for test in found["passed"] if test in expected] == []
-    assert found["passed"]
+    left_out = differences.LEFT_OUT.get(file, {})
+    found = stdlib.outcomes(HERE / "scripts" / "stdlib_tests.py", file, without=left_out, timeout=seconds)
+    stdlib.check(found, differences.DIFFERENCES.get(file, {}))
 
 
 @pytest.mark.timeout(130)

@@ -1,20 +1,15 @@
-"""Runs tests of the standard library's own against gevent's classes, and prints what came of it as JSON, on the last line.
+"""Runs tests of the standard library's own against gevent's classes: see gevent_testkit.stdlib for the arguments.
 
-    python stdlib_tests.py FILE [PATTERN ...]
-
-FILE is a module of the package ``test``, or ``lock_tests``: the tests that the standard library has for any lock. A PATTERN names the
-tests that are left out. Threads are greenlets, and the standard names stand for gevent's classes, before the tests are imported.
-This is no gevent.monkey: no more is replaced than these tests look at.
+The file may also be ``lock_tests``: the tests that the standard library has for any lock. Threads are greenlets, and the standard
+names stand for gevent's classes, before the tests are imported. This is no gevent.monkey: no more is replaced than these tests look at.
 """
 
-import fnmatch
 import importlib
-import json
-import sys
 import unittest
 
 import gevent
 from gevent import _epoll, _originals, event, lock, queue, select, selectors, socket, ssl, thread, threading, time
+from gevent_testkit import stdlib
 
 
 def replace(name, replacement, attributes):
@@ -86,66 +81,9 @@ def lock_tests():
     return [LockTests, RLockTests, EventTests, SemaphoreTests, BoundedSemaphoreTests]
 
 
-PREPARE = {"test_queue": prepare_queue, "test_threading_local": prepare_threading_local}
-
-
-class Result(unittest.TextTestResult):
-    """Also knows which tests passed."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.passed = []
-
-    def addSuccess(self, test):
-        super().addSuccess(test)
-        self.passed.append(test)
-
-
-def each(suite):
-    for test in suite:
-        if isinstance(test, unittest.TestSuite):
-            yield from each(test)
-        else:
-            yield test
-
-
-def short(test):
-    """The id without the module; what fails for a whole class or module has its id in brackets, and subtests after them."""
-    name = test.id()
-    name = name.partition(" (")[2].rstrip(")") if name.startswith("setUp") else name.split(" ")[0]
-    return ".".join(
-        part for part in name.split(".") if part not in ("test", "lock_tests", "__main__", "<locals>") and part != sys.argv[1]
-    )
-
-
-def main():
-    file, *left_out = sys.argv[1:]
-    replace_all()
-    loader = unittest.TestLoader()
-    try:
-        if file == "lock_tests":
-            suite = unittest.TestSuite(map(loader.loadTestsFromTestCase, lock_tests()))
-        else:
-            module = importlib.import_module(f"test.{file}")
-            PREPARE.get(file, lambda module: None)(module)
-            suite = loader.loadTestsFromModule(module)
-    except (ImportError, unittest.SkipTest) as error:
-        print(json.dumps({"absent": f"{file}: {error}"}))
-        return
-    # What sets up and tears down a class or a module goes by which test follows which, and that order is kept.
-    chosen = unittest.TestSuite(
-        test for test in each(suite) if not any(fnmatch.fnmatchcase(short(test), each) for each in left_out)
-    )
-    runner = unittest.TextTestRunner(stream=sys.stderr, verbosity=2, resultclass=Result)
-    result = runner.run(chosen)
-    bad = {}
-    for test, text in result.failures + result.errors:
-        bad[short(test)] = text.strip().splitlines()[-1]
-    for test in result.unexpectedSuccesses:
-        bad[short(test)] = "an unexpected success"
-    skipped = {short(test): reason for test, reason in result.skipped}
-    print(json.dumps({"passed": sorted(map(short, result.passed)), "skipped": skipped, "failed": bad}))
-
-
 if __name__ == "__main__":
-    main()
+    stdlib.main(
+        replace_all,
+        prepare={"test_queue": prepare_queue, "test_threading_local": prepare_threading_local},
+        load={"lock_tests": lock_tests},
+    )
