@@ -144,7 +144,7 @@ def main(
     if options.log:
         _Result.log = os.open(options.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     # What sets up and tears down a class or a module goes by which test follows which, and that order is kept.
-    chosen = unittest.TestSuite(filter(wanted, _each(suite)))
+    chosen = unittest.TestSuite(test for test in _each(suite) if wanted(test))
     result = unittest.TextTestRunner(stream=sys.stderr, verbosity=2, resultclass=_Result).run(chosen)
     assert isinstance(result, _Result)
     print(json.dumps(result.outcomes))

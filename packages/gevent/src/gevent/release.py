@@ -20,6 +20,9 @@ from pathlib import PurePosixPath
 
 __all__ = ["installed", "libraries", "lost_files", "main", "problems", "released"]
 
+#: {C library: (the module that uses it, its function that tells the version, after a "-" if there is one)}
+_TELLS_VERSION = {"libev": ("gevent.core", "get_version"), "c-ares": ("gevent.ares", "version")}
+
 _PIN = re.compile(r"([A-Za-z0-9._-]+)\s*==\s*([^\s;,]+)")
 
 
@@ -55,12 +58,12 @@ def libraries():
 
     .. versionadded:: 26.11.0
     """
-    found = {"libev": None, "c-ares": None}
-    try:
-        found["libev"] = importlib.import_module("gevent.core").get_version().rpartition("-")[2]
-        found["c-ares"] = importlib.import_module("gevent.ares").version()
-    except Exception:
-        pass  # whatever it is, problems() is about it
+    found = {}
+    for library, (module, function) in _TELLS_VERSION.items():
+        try:
+            found[library] = getattr(importlib.import_module(module), function)().rpartition("-")[2]
+        except Exception:  # whatever it is, problems() is about it
+            found[library] = None
     return found
 
 
