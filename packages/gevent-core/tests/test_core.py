@@ -2683,6 +2683,11 @@ def test_fork_inside_a_callback(backend, which):
     script("fork_inside", backend, which)
 
 
+@pytest.mark.parametrize("which", ["default", "other"])
+def test_abandon(backend, which):
+    script("abandon", backend, which)
+
+
 # ---- destroy ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -2721,7 +2726,14 @@ def test_destroyed_loop(core):
             operation()
     assert "destroyed" in repr(loop)
     loop.destroy()  # once more: nothing happens
-    for operation in (loop.reinit, loop.fileno, loop.install_sigchld, loop.reset_sigchld, functools.partial(loop.closing_fd, 0)):
+    for operation in (
+        loop.reinit,
+        loop.abandon,
+        loop.fileno,
+        loop.install_sigchld,
+        loop.reset_sigchld,
+        functools.partial(loop.closing_fd, 0),
+    ):
         with contextlib.suppress(ValueError):
             operation()
     assert not loop.ptr

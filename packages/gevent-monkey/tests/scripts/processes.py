@@ -12,14 +12,23 @@ from concurrent.futures import ProcessPoolExecutor  # noqa: E402
 import gevent  # noqa: E402
 
 longest = 0.0
+turns = 0
 
 
 def watch():
-    global longest
+    global longest, turns
     while True:
         before = time.monotonic()
         time.sleep(0.005)
         longest = max(longest, time.monotonic() - before)
+        turns += 1
+
+
+def turns_here(_):
+    """How often the parent's greenlet has run in this worker, while that waited."""
+    before = turns
+    time.sleep(0.05)
+    return turns - before
 
 
 def square(number):
@@ -71,6 +80,12 @@ def main(method):
         shared = manager.dict(a=1)
         shared["b"] = 2
         assert dict(shared) == {"a": 1, "b": 2}
+        with manager.Pool(2) as pool:  # forked by a greenlet of the manager, while others wait in it for messages
+            assert pool.map(square, range(3)) == [0, 1, 4]
+
+    with context.Pool(2) as pool:
+        assert pool.map(turns_here, range(2)) == [0, 0]
+    assert turns
 
     with ProcessPoolExecutor(2, mp_context=context) as executor:
         assert list(executor.map(square, range(6))) == [0, 1, 4, 9, 16, 25]

@@ -1285,6 +1285,21 @@ cdef class loop:
             _arm_wakeup(s)
         libev.ev_loop_fork(s.ptr)
 
+    def abandon(self):
+        """Give up, in a forked child, what a process has once: signals, and the place of the default loop. It is not run any more.
+
+        What waits on it waits for ever. The main thread's next hub makes a default loop of its own.
+
+        .. versionadded:: 26.11.0
+        """
+        global _default_state
+        cdef State* s = _check(self)
+        _give_up_signals(s)
+        _drop_wakeup(s)
+        if s is _default_state:
+            _default_state = NULL
+            s.is_default = False
+
     def install_sigchld(self):
         """Take SIGCHLD for this loop's child watchers. Only the default loop can; TypeError on another.
 
@@ -2253,7 +2268,7 @@ cdef int _start_signal(State* s, libev.ev_signal* w, int number) except -1:
 
 
 cdef void _give_up_signals(State* s) noexcept:
-    """Stop the watchers of signals on a loop that nobody runs: its thread is not in this forked child."""
+    """Stop the watchers of signals on a loop that nobody runs in this forked child."""
     cdef PyObject* node = s.started
     found = []
     while node is not NULL:

@@ -472,16 +472,20 @@ class _State:
         lib.gevent_release_sigchld(self.c)
         self.sigchld_on = False
 
+    def give_up_signals(self):
+        """Stop the watchers of signals, since nobody runs the loop in this forked child."""
+        for each in list(self.slots):
+            if isinstance(each, (signal, child)):
+                each._stop_now()
+        if self.sigchld_on:
+            self.release_sigchld()
+
 
 def _give_up_signals():
     """Stop the watchers of signals on loops whose threads are not in this forked child; returns whether there are such loops."""
     found = [state for state in list(_states) if state.pid != os.getpid()]
     for state in found:
-        for each in list(state.slots):
-            if isinstance(each, (signal, child)):
-                each._stop_now()
-        if state.sigchld_on:
-            state.release_sigchld()
+        state.give_up_signals()
     return bool(found)
 
 
@@ -1059,6 +1063,21 @@ class loop:
         if armed:
             state.arm_wakeup()
         lib.gevent_loop_reinit(state.c)
+
+    def abandon(self):
+        """Give up, in a forked child, what a process has once: signals, and the place of the default loop. It is not run any more.
+
+        What waits on it waits for ever. The main thread's next hub makes a default loop of its own.
+
+        .. versionadded:: 26.11.0
+        """
+        global _default_state
+        state = _check(self)
+        state.give_up_signals()
+        state.drop_wakeup()
+        if state.is_default:
+            _default_state = None
+            state.is_default = False
 
     def install_sigchld(self):
         """Take SIGCHLD for this loop's child watchers. Only the default loop can; TypeError on another.

@@ -52,6 +52,7 @@ def _leave_world():
     if hub is None:
         return
     _left_behind.append((hub, hub.loop))
+    hub.loop.abandon()
     set_hub(None)
     new = get_hub()
     if getcurrent() is not new.parent:
