@@ -21,9 +21,10 @@ goes with the greenlet, and its ``__del__`` does it.
 """
 
 import contextvars
+import os
 import sys
 import threading as _stdlib
-from weakref import ref
+from weakref import WeakSet, ref
 
 from greenlet import GreenletExit, getcurrent
 
@@ -173,8 +174,25 @@ def _start_joinable_thread(function, handle=None, daemon=True):
         raise RuntimeError("thread already started")
     greenlet = Greenlet(function)
     handle._start(greenlet, daemon)
+    _joinable.add(handle)
     greenlet.start()
     return handle
+
+
+_joinable = WeakSet()  # handles that threading itself asked for
+
+
+def _after_fork_in_child():
+    # For threading the other threads have ended, whatever becomes of the greenlets.
+    current = get_ident()
+    for handle in list(_joinable):
+        if handle.ident != current:
+            _unfinished.discard(handle)
+            handle._ended.set()
+
+
+if "_start_joinable_thread" in __implements__:
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 _unfinished = set()  # handles of threads that are no daemons

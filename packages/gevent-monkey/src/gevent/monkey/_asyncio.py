@@ -10,6 +10,7 @@ import sys
 from gevent._originals import get_original
 from gevent.local import local
 from gevent.monkey import _Batch, patch_item
+from gevent.monkey._shared import let_others_run
 
 __all__ = ["adapt_events", "adapt_loops", "adapt_pipes", "adapt_tasks"]
 
@@ -83,7 +84,14 @@ def adapt_tasks(tasks):
 
 
 def adapt_loops(base_events):
-    """Tell the compiled classes whose loop runs, before each callback."""
+    """Tell the compiled classes whose loop runs, before each callback. Let others run, also if the loop has a selector that does not."""
+    run_once = base_events.BaseEventLoop._run_once
+
+    def _run_once(self):
+        run_once(self)
+        let_others_run()
+
+    base_events.BaseEventLoop._run_once = _run_once
     handle = base_events.events.Handle
     run = handle._run
     set_native = getattr(base_events.events, "_c__set_running_loop", None)

@@ -1,19 +1,15 @@
 """Queues that are asked without waiting.
 
 Native threads are preempted: one may ask a queue again and again until it has something, and another gets to put it there. A greenlet
-would do so for ever. So who finds a queue empty or full, and did not want to wait, lets others run, if the loop has not come round for
-as long as the interpreter lets a thread run (:func:`sys.getswitchinterval`).
+would do so for ever. So who finds a queue empty or full, and did not want to wait, lets others run.
 """
 
 import functools
-import sys
-from time import time
 
 from gevent._config import import_path
 from gevent._originals import get_original
-from gevent.hub import get_hub_if_exists, sleep
 from gevent.monkey import is_module_patched
-from greenlet import getcurrent
+from gevent.monkey._shared import let_others_run
 
 __all__ = ["adapt_native_queues", "adapt_queues"]
 
@@ -32,16 +28,10 @@ def _fair(method, failures):
         try:
             return method(*args, **kwargs)
         except failures:
-            _let_others_run()
+            let_others_run()
             raise
 
     return asked
-
-
-def _let_others_run():
-    hub = get_hub_if_exists()
-    if hub is not None and getcurrent() is not hub and time() - hub.loop.now() > sys.getswitchinterval():
-        sleep(0)
 
 
 def adapt_native_queues(module):

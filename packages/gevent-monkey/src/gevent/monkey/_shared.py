@@ -5,10 +5,12 @@ using it, and the two would then exclude nobody from each other. So it is an obj
 it tries, and waits in the hub until somebody releases it here, or looks again after a while, since it may be released there.
 """
 
-from time import monotonic
+from sys import getswitchinterval
+from time import monotonic, time
 
 from gevent._originals import get_original
 from gevent.event import Event
+from gevent.hub import get_hub_if_exists, sleep
 from gevent.lock import lock_timeout
 from gevent.thread import get_ident
 from greenlet import getcurrent
@@ -18,6 +20,16 @@ FIRST_LOOK = 0.0005
 LAST_LOOK = 0.02
 
 _Empty = get_original("_queue", "Empty")
+
+
+def let_others_run():
+    """Called by who may do something again and again without ever waiting, and count on it that others run meanwhile.
+
+    They do, if the loop has not come round for as long as the interpreter lets a thread run (:func:`sys.getswitchinterval`).
+    """
+    hub = get_hub_if_exists()
+    if hub is not None and getcurrent() is not hub and time() - hub.loop.now() > getswitchinterval():
+        sleep(0)
 
 
 def wait_until(ask, timeout, released=None):
