@@ -20,7 +20,7 @@ from pathlib import Path
 BENCHMARKS = Path(__file__).resolve().parent
 ROOT = BENCHMARKS.parent
 CACHE = BENCHMARKS / ".peers"
-DISTRIBUTIONS = ("gevent-core", "gevent-ares", "gevent-subprocess", "gevent-wsgi")
+DISTRIBUTIONS = ("gevent-core", "gevent-ares", "gevent-subprocess", "gevent-wsgi", "gevent-monkey")
 # What of a distribution's folder is made by building it, and does not go into a build.
 NOT_SOURCE = ("build", "dist", "tests", "__pycache__", ".pytest_cache", "*.egg-info", "*.so", "*.pyd", "*.o", "*.pyc")
 

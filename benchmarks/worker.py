@@ -23,7 +23,7 @@ from importlib import metadata
 
 MODULES = ("core", "event", "local", "lock", "pool", "pywsgi", "queue", "select", "server", "socket", "threadpool", "timeout")
 
-DISTRIBUTIONS = ("gevent", "gevent-core", "gevent-ares", "gevent-subprocess", "gevent-wsgi", "greenlet", "uvloop")
+DISTRIBUTIONS = ("gevent", "gevent-core", "gevent-ares", "gevent-subprocess", "gevent-wsgi", "gevent-monkey", "greenlet", "uvloop")
 DISTRIBUTIONS += ("bjoern", "gunicorn", "waitress", "cheroot", "granian")
 
 
