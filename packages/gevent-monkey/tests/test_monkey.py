@@ -336,10 +336,11 @@ assert monkey.patch_all(httplib=False) is True
 
 
 def test_no_ops():
-    """MON-14: patch_sys and patch_builtins do nothing; nor does patch_contextvars."""
+    """MON-14: patch_builtins does nothing; nor does patch_contextvars, nor patch_sys where there is nothing to replace."""
     check(
         """
-import builtins, sys
+import builtins, io, sys
+sys.stdin, sys.stdout, sys.stderr = None, io.StringIO(), io.TextIOWrapper(io.BytesIO())
 before = dict(vars(builtins)), sys.stdin, sys.stdout, sys.stderr
 from gevent import monkey
 monkey.patch_sys()
@@ -348,6 +349,55 @@ monkey.patch_builtins()
 monkey.patch_contextvars()
 assert not monkey.saved
 assert before == (dict(vars(builtins)), sys.stdin, sys.stdout, sys.stderr)
+sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
+"""
+    )
+
+
+def test_streams():
+    """patch_all(sys=True): reads and writes of pipes and of a terminal let others run; what was written is there at the end."""
+    done = run_script(SCRIPTS / "streams.py").check()
+    assert done.stdout == "done\n"
+
+
+STREAMS = """
+import io, sys
+from gevent import monkey
+before = sys.stdin, sys.stdout, sys.stderr
+monkey.patch_all(sys=True)
+for name, old in zip(("stdin", "stdout", "stderr"), before):
+    new = getattr(sys, name)
+    assert new is not old and monkey.get_original("sys", name) is old and isinstance(new, io.TextIOBase), name
+    for each in ["name", "encoding", "errors"] + ["line_buffering", "write_through"] * new.writable():
+        assert getattr(new, each) == getattr(old, each), (name, each)
+    assert (new.fileno(), new.isatty(), new.buffer.fileno()) == (old.fileno(), old.isatty(), old.fileno())
+assert monkey.is_module_patched("sys")
+print(repr(input()), repr(sys.stdin.readline()), repr(sys.stdin.read()), end="")
+print("no line end", file=sys.stderr, end="")
+"""
+
+
+def test_streams_look_the_same():
+    """They are what the interpreter's are, and all that was written comes out, at the end as well."""
+    done = run_script(STREAMS, stdin="first\nsecond \u00e4\nrest", env={"PYTHONIOENCODING": "utf-8:replace"})
+    assert (done.status, done.stderr) == (0, "no line end")
+    assert done.stdout == "'first' 'second \u00e4\\n' 'rest'"
+
+
+def test_input_at_the_end():
+    """EOFError, as from the built-in; one that the program puts into sys.stdin is read by that."""
+    check(
+        """
+from gevent import monkey
+monkey.patch_all(sys=True)
+import io, sys
+try:
+    input()
+    assert False
+except EOFError as error:
+    assert "EOF" in str(error)
+sys.stdin = io.StringIO("mine\\n")
+assert input() == "mine"
 """
     )
 

@@ -6,12 +6,22 @@ Regular files and block devices are always "ready", so there is no waiting for t
 import fcntl
 import os
 
+from gevent._originals import get_original
 from gevent._switching import get_loop
 
-__all__ = ["make_nonblocking", "nb_read", "nb_write"]
+__all__ = ["is_ready", "make_nonblocking", "nb_read", "nb_write"]
 
 _READ = 1
 _WRITE = 2
+
+_poll = get_original("select", "poll")
+
+
+def is_ready(fd, condition):
+    """Whether a call on the descriptor would not block at this moment, for POLLIN or POLLOUT as the *condition*."""
+    poll = _poll()
+    poll.register(fd, condition)
+    return bool(poll.poll(0))
 
 
 def make_nonblocking(fd):

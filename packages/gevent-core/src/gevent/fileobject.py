@@ -32,11 +32,13 @@ somebody waits, and do without the lock. :meth:`close` does not take it: whoever
 import errno
 import io
 import os
+import select
+import stat
 import warnings
 from functools import partial
 
 from gevent._config import config
-from gevent._fdio import make_nonblocking
+from gevent._fdio import is_ready, make_nonblocking
 from gevent._switching import get_hub, get_hub_if_exists, get_loop
 from gevent.core import current_loop
 from gevent.exceptions import BlockingSwitchOutError
@@ -47,6 +49,7 @@ __all__ = ["FileObjectPosix", "FileObjectThread", "FileObjectBlock", "FileObject
 
 _READ = 1
 _WRITE = 2
+_READ_SIZE = 65536
 
 
 class FileObjectClosedError(OSError, ValueError):
@@ -170,6 +173,46 @@ class DescriptorIO(io.FileIO):
         if self._idle:
             self._idle.clear()
         super().close()
+
+
+class SharedDescriptorIO(DescriptorIO):
+    """A :class:`DescriptorIO` whose descriptor stays blocking: being non-blocking is a property of the open file, which others share.
+
+    So it waits until a call will not block, and then makes it. What is no regular file takes PIPE_BUF bytes at a time, which fit if
+    anything does. In the hub, where nobody can wait, it blocks.
+
+    .. versionadded:: 26.11.0
+    """
+
+    def _prepare(self):
+        self._piece = None if stat.S_ISREG(os.fstat(self.fileno()).st_mode) else select.PIPE_BUF
+
+    def _wait_until(self, condition, events):
+        if self._piece and not is_ready(self.fileno(), condition) and getcurrent() is not get_hub_if_exists():
+            self._wait(events)
+
+    def readinto(self, buffer, /):
+        self._wait_until(select.POLLIN, _READ)
+        return super().readinto(buffer)
+
+    def read(self, size=-1, /):
+        if size is None or size < 0:
+            return self.readall()
+        self._wait_until(select.POLLIN, _READ)
+        return super().read(size)
+
+    def readall(self):
+        parts = []
+        while True:
+            data = self.read(_READ_SIZE)
+            if not data:
+                return b"".join(parts)
+            parts.append(data)
+
+    def _write(self, data):
+        self._wait_until(select.POLLOUT, _WRITE)
+        with memoryview(data) as view, view.cast("B") as octets:
+            return super()._write(octets[: self._piece])
 
 
 # ---- Modes and layers ------------------------------------------------------------------------------------------------------------

@@ -27,14 +27,15 @@ import types as _types
 from importlib.util import find_spec as _find_spec
 
 from gevent._children import wait_for as _wait_for
+from gevent._fdio import is_ready as _is_ready
 from gevent._originals import get_original as _get_original
 from gevent._reaper import Expecting as _Expecting
 from gevent._reaper import claim as _claim
 from gevent._reaper import collect as _collect
 from gevent._reaper import forget as _forget
 from gevent.event import AsyncResult as _AsyncResult
-from gevent.fileobject import DescriptorIO as _DescriptorIO
 from gevent.fileobject import FileObjectPosix as _FileObjectPosix
+from gevent.fileobject import SharedDescriptorIO as _SharedDescriptorIO
 from gevent.hub import get_hub as _get_hub
 from gevent.hub import spawn_raw as _spawn_raw
 from gevent.os import waitpid as _cooperative_waitpid
@@ -47,10 +48,6 @@ if TYPE_CHECKING:
 del TYPE_CHECKING
 
 _READ = 1
-_WRITE = 2
-_READ_SIZE = 65536
-_PIPE_BUF = _select.PIPE_BUF
-_poll = _get_original("select", "poll")
 
 
 # ---- What waits in the hub -------------------------------------------------------------------------------------------------------
@@ -61,12 +58,6 @@ _poll = _get_original("select", "poll")
 # that can be written takes PIPE_BUF bytes at once.
 
 
-def _is_ready(fd, event):
-    poll = _poll()
-    poll.register(fd, event)
-    return bool(poll.poll(0))
-
-
 def _read(fd, n):
     """``os.read`` of a pipe, that keeps nobody else waiting."""
     # A child made by vfork() has called exec() when we come here, so the pipe in which it would tell of a failure is at its end.
@@ -75,49 +66,16 @@ def _read(fd, n):
     return _os.read(fd, n)
 
 
-class _PipeIO(_DescriptorIO):
-    """Our end of a child's pipe."""
-
-    def _prepare(self):
-        pass
-
-    def readinto(self, buffer, /):
-        if not _is_ready(self.fileno(), _select.POLLIN):
-            self._wait(_READ)
-        return super().readinto(buffer)
-
-    def read(self, size=-1, /):
-        if size is None or size < 0:
-            return self.readall()
-        if not _is_ready(self.fileno(), _select.POLLIN):
-            self._wait(_READ)
-        return super().read(size)
-
-    def readall(self):
-        parts = []
-        while True:
-            data = self.read(_READ_SIZE)
-            if not data:
-                return b"".join(parts)
-            parts.append(data)
-
-    def _write(self, data):
-        if not _is_ready(self.fileno(), _select.POLLOUT):
-            self._wait(_WRITE)
-        with memoryview(data) as view, view.cast("B") as octets:
-            return super()._write(octets[:_PIPE_BUF])
-
-
 class _BufferedPipe(_FileObjectPosix):
-    raw_class = _PipeIO
+    raw_class = _SharedDescriptorIO
 
 
 class _RawPipe(_FileObjectPosix):
-    raw_class = _PipeIO
+    raw_class = _SharedDescriptorIO
 
 
 class _TextPipe(_FileObjectPosix):
-    raw_class = _PipeIO
+    raw_class = _SharedDescriptorIO
 
 
 # They do what these do, and programs ask.

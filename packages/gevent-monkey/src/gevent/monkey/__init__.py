@@ -460,7 +460,18 @@ def patch_signal():
 
 
 def patch_sys(stdin=True, stdout=True, stderr=True):
-    """Nothing, on Python 3; to read ``sys.stdin`` and let others run meanwhile, wrap it in a :class:`gevent.fileobject.FileObject`."""
+    """Replace ``sys.stdin``, ``stdout`` and ``stderr`` by files that let others run while a read or write waits; and :func:`input`.
+
+    Those that have no descriptor, or were replaced by something else, are left as they are. What the old ``sys.stdin`` has in its buffer
+    stays there, so patch before anything is read. The descriptors stay blocking, for others share them. :func:`patch_all` does
+    this only with ``sys=True``: ``input()`` then has no history and no editing but the terminal's own.
+
+    .. versionchanged:: 26.11.0
+       It does something on Python 3.
+    """
+    names = [name for name, wanted in (("stdin", stdin), ("stdout", stdout), ("stderr", stderr)) if wanted]
+    with _Batch():
+        import_path("gevent.monkey._streams.patch")(names)
 
 
 def patch_all(

@@ -16,7 +16,7 @@ from _socket import MSG_DONTWAIT
 from _socket import socket as _native_socket
 
 from gevent import threading
-from gevent._originals import get_original
+from gevent._fdio import is_ready
 from gevent.hub import get_hub, get_hub_if_exists, set_hub
 from gevent.monkey._shared import wait_until
 from gevent.os import close
@@ -26,8 +26,6 @@ __all__ = ["adapt_connections", "adapt_locks", "adapt_processes"]
 
 _READ = 1
 _WRITE = 2
-
-_poll = get_original("select", "poll")
 
 #: Hubs of parents, which must not be collected: that would run what their greenlets do in the end.
 _left_behind = []
@@ -83,15 +81,9 @@ def adapt_connections(connection):
     cls._send = _send
 
 
-def _is_ready(fd, event):
-    poll = _poll()
-    poll.register(fd, event)
-    return bool(poll.poll(0))
-
-
 def _read(fd, size):
     while True:
-        if not _is_ready(fd, select.POLLIN):
+        if not is_ready(fd, select.POLLIN):
             get_hub().loop.wait_fd(fd, _READ)
         try:
             return os.read(fd, size)
@@ -101,7 +93,7 @@ def _read(fd, size):
 
 def _write(fd, data):
     while True:
-        if not _is_ready(fd, select.POLLOUT):
+        if not is_ready(fd, select.POLLOUT):
             get_hub().loop.wait_fd(fd, _WRITE)
         try:
             if stat.S_ISSOCK(os.fstat(fd).st_mode):
