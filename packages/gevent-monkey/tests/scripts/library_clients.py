@@ -3,15 +3,22 @@
 Each function below is the program of one library. It gives the test's ``ask(number)``: a request that keeps the server busy for a
 while, or until the server has all hundred of them. One is asked before the others, so that imports which a library puts off are over.
 Prints as JSON how often the hub came round, its longest turn in milliseconds (see hub_watch.py), and how long all of it took.
+
+With the word "late" first, the library is imported before patching.
 """
 
-from gevent import monkey
+import sys
+
+if sys.argv[1] == "late":
+    del sys.argv[1]
+    __import__(sys.argv[1])
+
+from gevent import monkey  # noqa: E402
 
 monkey.patch_all()
 
 import contextlib  # noqa: E402
 import json  # noqa: E402
-import sys  # noqa: E402
 import threading  # noqa: E402
 import time  # noqa: E402
 
