@@ -302,8 +302,6 @@ def corpus_site_of_hooks():
 @pytest.mark.parametrize(("name", "raw", "statuses", "expected"), CORPUS, ids=[entry[0] for entry in CORPUS])
 def test_corpus_through_the_overridable_methods(corpus_site_of_hooks, name, raw, statuses, expected):
     """WSG-04: a subclass that overrides how requests are read is no less strict."""
-    if name == "two empty lines before the request":
-        statuses = [400]  # read line by line, one is ignored
     test_corpus(corpus_site_of_hooks, name, raw, statuses, expected)
 
 
@@ -759,6 +757,43 @@ def test_slow_bodies_are_refused(site):
     here = site(echo, settings={"body_timeout": 0.05})
     response = here.ask(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab")
     assert (response.status, response["connection"]) == (408, "close")
+
+
+def test_bodies_that_come_in_too_slowly_are_refused(site):
+    """An octet now and then does not hold the connection for ever, where there is a rate to keep."""
+    here = site(echo, settings={"body_timeout": 0.3})
+    client = here.client()
+
+    def drip(octets):
+        client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 20\r\n\r\n")
+        for _ in range(octets):
+            gevent.sleep(0.025)
+            client.send(b"a")
+        return Response(client)
+
+    for rate in (None, 10):
+        here.server.min_body_rate = rate
+        assert drip(20).body == b"a" * 20
+    here.server.min_body_rate = 1000
+    response = drip(15)
+    assert (response.status, response["connection"]) == (408, "close")
+
+
+def test_the_rate_of_bodies_is_not_one_of_applications(site):
+    """What the application does meanwhile is not the client's fault; neither is what comes after the body."""
+
+    def application(environ, start_response):
+        body = environ["wsgi.input"].read(5)
+        gevent.sleep(0.1)
+        return echo({"wsgi.input": io.BytesIO(body + environ["wsgi.input"].read())}, start_response)
+
+    client = site(application, settings={"body_timeout": 0.05, "min_body_rate": 1_000_000}).client()
+    for _ in range(2):
+        client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n")
+        client.send(b"hello")
+        client.send(b"hello")
+        assert Response(client).body == b"hellohello"
+        gevent.sleep(0.1)
 
 
 def test_clients_that_never_read_are_dropped(site, capsys):
@@ -1480,6 +1515,8 @@ def test_more_than_the_length(site, result, sent):
     raw = here.exchange(GET + GET)
     assert raw.count(b"HTTP/1.1") == 1
     assert raw.endswith(b"\r\n\r\n" + sent)
+    # Where it is known beforehand, the head says how it will end.
+    assert raw.count(b"\r\nConnection: close\r\n") == isinstance(result, list)
     assert str(here.errors).count("longer than its Content-Length") == 1
 
 
@@ -1489,7 +1526,17 @@ def test_less_than_the_length(site, result):
     here = site(returning(result, headers=[("Content-Length", "3")]))
     raw = here.exchange(GET + GET)
     assert raw.count(b"HTTP/1.1") == 1
+    assert raw.count(b"\r\nConnection: close\r\n") == isinstance(result, list)
     assert "shorter than" in str(here.errors)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_a_length_without_its_body(site, method):
+    """Of a HEAD the length is what GET would have, and the connection goes on."""
+    client = site(returning([], headers=[("Content-Length", "3")])).client()
+    response = client.ask(request(method=method), "HEAD")
+    assert response["content-length"] == "3"
+    assert response["connection"] == (None if method == "HEAD" else "close")
 
 
 class Closing:
@@ -2324,7 +2371,7 @@ def test_connect(site):
     """RFC 9110 9.3.6: behind a 2xx to CONNECT there is a tunnel and no body; any other response has one."""
 
     def application(environ, start_response):
-        start_response("200 OK" if environ["PATH_INFO"] == "h:1" else "403 Forbidden", [])
+        start_response("200 OK" if environ["REQUEST_URI"] == "h:1" else "403 Forbidden", [])
         return [b"bytes"]
 
     here = site(application)

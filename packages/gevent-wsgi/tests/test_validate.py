@@ -162,7 +162,6 @@ def test_raw_requests(connect, name):
     assert b" 500 " not in found
 
 
-@pytest.mark.xfail(reason="PATH_INFO is '*', and PEP 3333 has it empty or begin with a slash")
 def test_the_asterisk_form(serve):
     with (
         serve("kinds") as server,

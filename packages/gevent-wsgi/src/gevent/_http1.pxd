@@ -69,7 +69,7 @@ cdef class HeadParser:
     cdef Py_ssize_t _count
     cdef int _underscores
     cdef bint _minor
-    cdef int _encodings
+    cdef str _codings
     cdef bint _unfold
     cdef bint _require_host
     cdef bint _in_fields
@@ -120,7 +120,7 @@ cdef class HeadParser:
     @cython.locals(p='const unsigned char *', i=Py_ssize_t, value='long long', digits=int)
     cdef int _length(self, bytes data, Py_ssize_t start, Py_ssize_t end) except -1
 
-    cdef int _coding(self, str value) except -1
+    cdef int _coding(self) except -1
     cdef int _finish(self, dict environ) except -1
     @cython.locals(ordinary=bint)
     cpdef tuple take(self)

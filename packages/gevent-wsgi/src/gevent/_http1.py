@@ -228,8 +228,8 @@ def split_target(target, method):
     """Split a request target (bytes) into (authority or None, PATH_INFO, QUERY_STRING).
 
     All parts are str. The four forms of RFC 9112 3.2 are known: origin form; absolute form, whose
-    authority takes the place of the Host header; authority form, for CONNECT only, left whole in
-    PATH_INFO; asterisk form, for OPTIONS only. Raises :class:`BadRequest` for anything else.
+    authority takes the place of the Host header; authority form, for CONNECT only, and asterisk form, for
+    OPTIONS only, which name no path: PATH_INFO is empty. Raises :class:`BadRequest` for anything else.
     """
     authority = None
     if method == "CONNECT":
@@ -237,11 +237,11 @@ def split_target(target, method):
         if not host or not port.isdigit():
             raise BadRequest(f"CONNECT needs host:port as its target, not {target!r}")
         _check_host(target, 0, len(target))
-        return None, target.decode("latin-1"), ""
+        return None, "", ""
     if target == b"*":
         if method != "OPTIONS":
             raise BadRequest(f"the target * goes with OPTIONS only, not with {method!r}")
-        return None, "*", ""
+        return None, "", ""
     if target[:1] != b"/":
         scheme, mark, rest = target.partition(b"://")
         if not mark or scheme.lower() not in (b"http", b"https"):
@@ -257,7 +257,7 @@ def split_target(target, method):
         authority = rest[:cut].decode("latin-1")
         target = rest[cut:]
         if not target and method == "OPTIONS":
-            return authority, "*", ""
+            return authority, "", ""
     path, _mark, query = target.partition(b"?")
     return authority, _unquote(path) or "/", query.decode("latin-1")
 
@@ -280,7 +280,8 @@ def _check_host(data, start, end):
                 if i + 2 >= end or _HEX[p[i + 1]] > 15 or _HEX[p[i + 2]] > 15:
                     break
             i += 1
-    if i < end and p[i] == COLON:
+    # An empty host is one that is not known; beside a port it is none (RFC 9110 4.2.1).
+    if i < end and p[i] == COLON and i > start:
         i += 1
         while i < end and _CLASS[p[i]] & DIGIT:
             port = port * 10 + (p[i] - ZERO)
@@ -375,7 +376,7 @@ class HeadParser:
         self._keep_token = False
         self._upgrade_token = False
         self._upgrade_field = False
-        self._encodings = 0
+        self._codings = None
 
     def parse(self, data, start, environ, max_line):
         """Parse the head that begins at data[start], filling *environ*, a dict.
@@ -524,7 +525,7 @@ class HeadParser:
             elif key is K_CONTENT_LENGTH:
                 self._length(data, value_start, value_end)
             elif key is K_TRANSFER_ENCODING:
-                self._coding(value)
+                self._codings = value if self._codings is None else f"{self._codings},{value}"
             elif key is K_UPGRADE:
                 self._upgrade_field = value_end > value_start
             elif key is K_EXPECT:
@@ -681,25 +682,23 @@ class HeadParser:
             raise BadRequest(f"Invalid Content-Length: {data[start:end].decode('latin-1')!r}")
         self.content_length = value
 
-    def _coding(self, value):
-        """Check a Transfer-Encoding header: it must be ``chunked`` and nothing else."""
-        self._encodings += 1
-        codings = _tokens(value)
+    def _coding(self):
+        """Check Transfer-Encoding: it must be ``chunked`` and nothing else. Two headers are one list (RFC 9110 5.3)."""
+        if self.content_length >= 0:
+            raise BadRequest("both Content-Length and Transfer-Encoding")
+        if not self._minor:
+            raise BadRequest("Transfer-Encoding in an HTTP/1.0 request")
+        codings = _tokens(self._codings)
         if codings[-1] != "chunked" or "chunked" in codings[:-1] or "" in codings:
-            raise BadRequest(f"Invalid Transfer-Encoding: {value!r}")
-        if self._encodings > 1:
-            raise BadRequest("more than one Transfer-Encoding header")
+            raise BadRequest(f"Invalid Transfer-Encoding: {self._codings!r}")
         if len(codings) > 1:
-            raise BadRequest(f"transfer codings other than chunked are not known: {value!r}", 501)
+            raise BadRequest(f"transfer codings other than chunked are not known: {self._codings!r}", 501)
         self.chunked = True
 
     def _finish(self, environ):
         """Check what only the whole head can tell."""
-        if self.chunked:
-            if self.content_length >= 0:
-                raise BadRequest("both Content-Length and Transfer-Encoding")
-            if not self._minor:
-                raise BadRequest("Transfer-Encoding in an HTTP/1.0 request")
+        if self._codings is not None:
+            self._coding()
         if self._minor:
             self.keep_alive = not self._close_token
             self.upgrade = self._upgrade_token and self._upgrade_field
@@ -940,11 +939,12 @@ class ChunkedDecoder:
         i = start
         size = 0
         while i < end and _HEX[p[i]] < 16:
-            # 15 digits: no overflow of 63 bits, and no endless run of zeros.
-            if i - start >= 15:
+            if size >> 56:  # no overflow of 63 bits
                 raise BadRequest("chunk size is too large")
             size = size * 16 + _HEX[p[i]]
             i += 1
+        if i - start > self._max_line:
+            raise BadRequest("line of a chunk's size is too long")
         if i >= end:
             return -1
         if i == start:

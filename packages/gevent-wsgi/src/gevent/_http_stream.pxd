@@ -11,6 +11,8 @@ cdef class ConnectionReader:
     cdef object _socket
     cdef object _receive
     cdef double _until
+    cdef double _rate
+    cdef double _patience
     cdef object _standing
     cdef public object timeout
     cdef public bytes data
@@ -19,9 +21,12 @@ cdef class ConnectionReader:
     cdef public bint taken
 
     cpdef limit(self, object seconds)
+    cpdef pace(self, object rate)
     cpdef release(self)
     cpdef restore(self, object timeout)
     cdef _receive_within(self, object seconds)
+    @cython.locals(began=double)
+    cdef _receive_paced(self)
     cpdef bint fill(self) except -1
     cpdef Py_ssize_t buffered(self) except -1
     @cython.locals(data=bytes, pos=Py_ssize_t)

@@ -67,6 +67,8 @@ class ConnectionReader:
         #: How long to wait for the client to send anything, in seconds or None; see also :meth:`limit`.
         self.timeout = timeout
         self._until = 0.0  # 0: not limited
+        self._rate = 0.0  # bytes a second; 0: not limited
+        self._patience = 0.0  # how many seconds may still be spent waiting where there is a rate
         #: True once somebody asked for the socket beneath: the connection may be theirs by now.
         self.taken = False
 
@@ -77,9 +79,21 @@ class ConnectionReader:
         """
         self._until = 0.0 if seconds is None else monotonic() + seconds
 
+    def pace(self, rate):
+        """Have what is received from now on come at *rate* bytes a second, on the average; None for any.
+
+        Only the time spent waiting for it counts, and ``timeout`` is how far it may fall behind. Past that reading
+        raises socket.timeout.
+        """
+        if rate is None or self.timeout is None:
+            self._rate = 0.0
+        else:
+            self._rate = rate
+            self._patience = self.timeout
+
     def release(self):
         """Put no time limit on the socket any more, neither for reading nor for writing."""
-        self._until = 0.0
+        self._until = self._rate = 0.0
         self.timeout = self._standing = None
         set_timeout(self._socket, None)
 
@@ -96,11 +110,20 @@ class ConnectionReader:
         finally:
             set_timeout(self._socket, self._standing)
 
+    def _receive_paced(self):
+        """One recv within what is left of the client's time; what it brings adds to that."""
+        began = monotonic()
+        more = self._receive_within(max(0.001, self._patience))
+        self._patience = min(self.timeout, self._patience + len(more) / self._rate - (monotonic() - began))
+        return more
+
     def fill(self):
         """Receive more behind ``data``; false at the end of the stream. Blocks."""
         if self._until:
             # Never 0, which would mean not to wait.
             more = self._receive_within(max(0.001, self._until - monotonic()))
+        elif self._rate:
+            more = self._receive_paced()
         elif self.timeout is not self._standing:
             more = self._receive_within(self.timeout)
         else:
@@ -311,7 +334,7 @@ class Input:
             read = getattr(rfile, "read1", None) or rfile.read
             data = read(min(size, self._left))
         except SocketTimeout:
-            self._fail("the client sent nothing of the request's body for too long", 408)
+            self._fail("the client sent nothing, or too little, of the request's body for too long", 408)
         except InvalidClientInput:
             raise
         except OSError as ex:

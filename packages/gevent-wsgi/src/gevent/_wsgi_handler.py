@@ -458,6 +458,7 @@ class ConnectionHandler:
             return None
         if not self._ordinary:
             self._reader.timeout = self._settings.keep_alive_timeout
+            self._reader.pace(None)
         if self._stopping:
             self._phase = READ_HEAD
             self._stop_if_idle()
@@ -515,7 +516,8 @@ class ConnectionHandler:
             reader.limit(self._settings.header_timeout)
         while True:
             if not reader.fill():
-                if reader.data[reader.pos :].strip(b"\r\n"):
+                # Empty lines are nothing, and neither is half of one.
+                if reader.data[reader.pos :].replace(b"\r\n", b"") not in (b"", b"\r"):
                     raise BadRequest("the connection ended inside a request's head")
                 return -1
             end = self._parser.parse(reader.data, reader.pos, environ, self._line_limit())
@@ -568,8 +570,10 @@ class ConnectionHandler:
         Called only when a subclass overrides a method that reads requests.
         """
         line = self.rfile.readline(self._line_limit())
-        if line == b"\r\n":
+        for _ in range(2):
             # RFC 9112 2.2: an empty line in front of the request line is to be ignored.
+            if line != b"\r\n":
+                break
             line = self.rfile.readline(self._line_limit())
         return line.decode("latin-1")
 
@@ -666,6 +670,8 @@ class ConnectionHandler:
             )
             body.max_length = self._settings.max_body
             self._reader.timeout = self._settings.body_timeout
+            if self._settings.min_body_rate is not None:
+                self._reader.pace(self._settings.min_body_rate)
         else:
             body = self._no_body
         self._body = self.wsgi_input = environ["wsgi.input"] = body
@@ -886,6 +892,9 @@ class ConnectionHandler:
                 break
         if self.code in _NO_BODY and any(result):
             raise self.ApplicationError(f"The {self.code} response must have no body")
+        if self.provided_content_length is not None and self.command != "HEAD" and self.code != 304:
+            if self._known_length() != int(self.provided_content_length):
+                self.close_connection = True  # as that is how it will end, the head shall say so
         self.finalize_headers()
         out = [self._begin_body()]
         for data in result:

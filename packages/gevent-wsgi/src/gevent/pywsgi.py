@@ -183,6 +183,11 @@ class WSGIServer(StreamServer):
     body_timeout = 75
     write_timeout = 75
 
+    #: How many bytes a second of a request's body a client has to send on the average, where the application
+    #: waits for them; it may fall behind by what takes ``body_timeout``, then it gets 408. None: any, for there
+    #: are clients with little to say that take their time.
+    min_body_rate = None
+
     #: How long a connection is kept open after an error, for the client to read the answer.
     linger_timeout = 2
 
