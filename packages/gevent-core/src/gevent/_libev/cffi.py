@@ -674,7 +674,7 @@ class loop:
     def _run_ready(self, state):
         """Run what is in the ready queue, bounded in number and time. Only the greenlet inside run() calls this.
 
-        First what is queued now, for as many switch intervals as there are 512 of it, then what that queues, for one; ``cext.pyx`` says why.
+        First what is queued now, for one switch interval for each 512 of it, then what that queues, for one; ``cext.pyx`` says why.
         It looks at the clock every eighth entry, and at every one as soon as, and as long as, they take long.
         """
         queue = state.queue
