@@ -56,6 +56,8 @@ cdef class HeadParser:
     cdef readonly bint keep_alive
     cdef readonly bint expect_continue
     cdef readonly bint upgrade
+    cdef readonly bint simple
+    cdef readonly bint ordinary
 
     cdef bytes _data
     cdef str _authority
@@ -122,8 +124,6 @@ cdef class HeadParser:
 
     cdef int _coding(self) except -1
     cdef int _finish(self, dict environ) except -1
-    @cython.locals(ordinary=bint)
-    cpdef tuple take(self)
     cpdef headers(self)
 
 

@@ -327,6 +327,9 @@ class HeadParser:
         the body's length in octets; -1 where there is none or it is chunked.
     ``chunked``, ``keep_alive``, ``expect_continue``, ``upgrade``
         bool; *upgrade* is true when both Connection and Upgrade ask for another protocol.
+    ``simple``, ``ordinary``
+        bool; *simple* when the response and the connection after it need no special care: HTTP/1.1 with
+        keep-alive, no change of protocol, not HEAD and not CONNECT. *ordinary* when there is no body either.
 
     *max_fields* bounds the number of headers, *max_bytes* their octets together (431); the length
     of the request line (414) is an argument of :meth:`parse`. *underscores* is ``"drop"``,
@@ -364,6 +367,8 @@ class HeadParser:
         self.keep_alive = False
         self.expect_continue = False
         self.upgrade = False
+        self.simple = False
+        self.ordinary = False
         self._minor = True
         self._next = 0
         self._scanned = 0
@@ -704,6 +709,8 @@ class HeadParser:
             self.upgrade = self._upgrade_token and self._upgrade_field
             if not self._has_host and self._require_host:
                 raise BadRequest("HTTP/1.1 request without a Host header")
+            self.simple = self.keep_alive and not self.upgrade and self.command != "HEAD" and self.command != "CONNECT"
+            self.ordinary = self.simple and not self.chunked and self.content_length <= 0
         else:
             self.keep_alive = self._keep_token and not self._close_token
         if self._authority is not None:
@@ -715,31 +722,6 @@ class HeadParser:
         if self._line_end == 0:
             return None
         return self._data[self._line_at : self._line_end].decode("latin-1")
-
-    def take(self):
-        """What the handler wants to know of the last head, at once.
-
-        (command, target, version, keep_alive, length of the body or 0, ordinary).
-        A request is ordinary when neither its response nor the connection after it need special
-        care: HTTP/1.1 with keep-alive, no body, no change of protocol, not HEAD and not CONNECT.
-        """
-        ordinary = (
-            self._minor
-            and self.keep_alive
-            and not self.upgrade
-            and not self.chunked
-            and self.content_length <= 0
-            and self.command != "HEAD"
-            and self.command != "CONNECT"
-        )
-        return (
-            self.command,
-            self.target,
-            self.version,
-            self.keep_alive,
-            self.content_length if self.content_length > 0 else 0,
-            ordinary,
-        )
 
     def headers(self):
         """The headers of the head parsed last, a new :class:`RequestHeaders`."""

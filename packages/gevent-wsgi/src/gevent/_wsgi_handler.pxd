@@ -85,6 +85,7 @@ cdef class ConnectionHandler:
     cdef object _sendmsg
     cdef dict _namespace
     cdef bint _asks_server
+    cdef object _environ_class
     cdef ConnectionReader _reader
     cdef HeadParser _parser
     cdef Input _no_body
@@ -113,11 +114,12 @@ cdef class ConnectionHandler:
     cdef _stop_reading(self)
 
     cpdef handle_one_request(self)
-    @cython.locals(reader=ConnectionReader, parser=HeadParser, data=bytes, pos=Py_ssize_t, end=Py_ssize_t,
-                   environ=dict, keep_alive=bint)
+    @cython.locals(reader=ConnectionReader, parser=HeadParser, data=bytes, pos=Py_ssize_t, end=Py_ssize_t, environ=dict)
     cdef bint _read_head(self) except -1
     @cython.locals(reader=ConnectionReader, end=Py_ssize_t)
     cdef Py_ssize_t _read_rest_of_head(self, dict environ) except -2
+    @cython.locals(parser=HeadParser)
+    cdef _note_request(self)
     @cython.locals(parser=HeadParser)
     cdef _check_request(self)
     cdef _read_by_lines(self)
@@ -138,6 +140,7 @@ cdef class ConnectionHandler:
     cpdef process_result(self)
     @cython.locals(out=list)
     cdef _send_whole(self, object result)
+    cdef bint _is_body_read(self) except -1
     cdef object _checked(self, object data)
     cpdef write(self, object data)
     @cython.locals(out=list)

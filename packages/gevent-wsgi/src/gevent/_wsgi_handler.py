@@ -190,7 +190,7 @@ class ConnectionHandler:
         self._stopping = False  # the server has closed: finish this request and close
         self._linger = False  # the client may be sending still when we close
         self._peer_gone = False  # a send or receive of ours failed
-        self._ordinary = False  # see HeadParser.take
+        self._ordinary = False  # see HeadParser.ordinary
         self._requestline = None
         self._request_headers = None
         self._fresh_environ = None  # filled by the parser, not yet given out
@@ -201,6 +201,7 @@ class ConnectionHandler:
         self._settings = settings
         self._namespace = namespace
         self._asks_server = asks_server
+        self._environ_class = getattr(server, "environ_class", dict)
         self._reader = ConnectionReader(socket, settings.write_timeout)
         self._released = False  # the time limits are off, as the application may take the connection over
         self.rfile = self._reader if rfile is None else rfile
@@ -501,10 +502,19 @@ class ConnectionHandler:
             reader.pos = 0
         else:
             reader.pos = end
-        (self.command, self.path, self.request_version, keep_alive, self.content_length, self._ordinary) = parser.take()
-        self.close_connection = not keep_alive
+        self._note_request()
         self._fresh_environ = environ
         return True
+
+    def _note_request(self):
+        """Take over what the parser has found."""
+        parser = self._parser
+        self.command = parser.command
+        self.path = parser.target
+        self.request_version = parser.version
+        self.content_length = parser.content_length if parser.content_length > 0 else 0
+        self.close_connection = not parser.keep_alive
+        self._ordinary = parser.ordinary
 
     def _read_rest_of_head(self, environ):
         """Receive until the head is whole; returns its end, or -1 when the client has gone."""
@@ -619,8 +629,7 @@ class ConnectionHandler:
         parser.release()
         if parser.parse(head, 0, {}, self._line_limit()) != len(head):
             raise BadRequest(f"Invalid request: {self.requestline!r}")
-        (self.command, self.path, self.request_version, keep_alive, self.content_length, self._ordinary) = parser.take()
-        self.close_connection = not keep_alive
+        self._note_request()
         self._fresh_environ = None
         return True
 
@@ -658,8 +667,8 @@ class ConnectionHandler:
         self._fresh_environ = None
         if environ is None or self._asks_headers:
             environ = self._build_environ()
-        elif self.server.environ_class is not dict:
-            environ = self.server.environ_class(environ)
+        elif self._environ_class is not dict:
+            environ = self._environ_class(environ)
         parser = self._parser
         if not self._ordinary and (self.content_length or parser.chunked):
             body = Input(
@@ -869,7 +878,13 @@ class ConnectionHandler:
                 self.close_connection = True
                 return
             raise self.ApplicationError("The application did not call start_response()")
-        if len(result) == 1 and self._shortcut and self._ordinary and not self.close_connection:
+        if (
+            len(result) == 1
+            and self._shortcut
+            and self._parser.simple
+            and not self.close_connection
+            and (self._ordinary or self._is_body_read())
+        ):
             data = result[0]
             if (
                 type(data) is bytes
@@ -902,6 +917,10 @@ class ConnectionHandler:
                 self._frame(data, out)
         self._send_buffers(out)
         self._end_body()
+
+    def _is_body_read(self):
+        """Whether the application has read all of the request's body."""
+        return self._body is self._no_body or (self._body is not None and self._body.at_end())
 
     def _checked(self, data):
         """*data* as something that can be sent, or a TypeError that says whose mistake it is."""

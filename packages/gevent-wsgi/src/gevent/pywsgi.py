@@ -272,9 +272,13 @@ class WSGIServer(StreamServer):
         if len(known) != len(environ) or any(known.get(key, self) is not value for key, value in environ.items()):
             template = dict(environ)
             for key in ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "SERVER_PROTOCOL", "REQUEST_URI", "wsgi.input"):
-                # Set for every request. Being there now, they make the hash tables of the copies large
-                # enough not to be rebuilt as the headers come in.
-                template.setdefault(key, None)
+                template.setdefault(key, None)  # set for every request
+            # A few more, and out again: that leaves a hash table which has room. Copies have one as large,
+            # and so need not rebuild it as the headers come in.
+            spare = [f"spare {number}" for number in range(1 + len(template) // 8)]
+            template.update(dict.fromkeys(spare))
+            for key in spare:
+                del template[key]
             self._template = dict(environ), template
         return template
 
