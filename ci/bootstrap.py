@@ -26,6 +26,9 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "gevent-bootstrap.json"
 OLDEST = (3, 9)
 
+#: Libraries over gevent that tests serve by ours. What is in ci/requirements.txt is installed before there is a gevent.
+DOWNSTREAM = ("gevent-websocket>=0.10.1",)
+
 
 def say(text):
     print(f"-- {text}", flush=True)
@@ -293,6 +296,16 @@ def install_packages(stamp):
         write_stamp(stamp)
 
 
+def install_downstream(stamp):
+    """Install DOWNSTREAM, behind our own packages and without what it asks for: `gevent` would be somebody else's."""
+    if stamp.get("downstream") == list(DOWNSTREAM):
+        return
+    say(f"for the tests: installing {', '.join(DOWNSTREAM)}")
+    pip_install("--no-deps", *DOWNSTREAM)
+    stamp["downstream"] = list(DOWNSTREAM)
+    write_stamp(stamp)
+
+
 def prepare(for_tests=False):
     """Do whatever is left to do; returns the path of the Python to go on with.
 
@@ -303,6 +316,7 @@ def prepare(for_tests=False):
     stamp = make_venv()
     install_tools(stamp)
     install_packages(stamp)
+    install_downstream(stamp)
     if for_tests:
         install_test_programs(stamp)
     return str(venv_python())

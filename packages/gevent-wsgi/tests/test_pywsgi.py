@@ -2256,8 +2256,53 @@ def test_upgrade_refused(site):
     assert client.rest() == b""  # the time limit is in force again
 
 
+def websocket_frame(opcode, payload, mask=b""):
+    """One short frame of RFC 6455 5.2, whole; *mask* is a client's."""
+    if mask:
+        payload = bytes(octet ^ mask[number % 4] for number, octet in enumerate(payload))
+    return bytes([0x80 | opcode, len(payload) | (0x80 if mask else 0)]) + mask + payload
+
+
+def test_gevent_websocket_itself(site, capsys):
+    """Its server, its handler and its WebSocket, over ours."""
+    geventwebsocket = pytest.importorskip("geventwebsocket", reason="gevent-websocket is not installed; ci/bootstrap.py would")
+    from geventwebsocket.handler import WebSocketHandler
+
+    def application(environ, start_response):
+        websocket = environ.get("wsgi.websocket")
+        if websocket is None:
+            return hello(environ, start_response)
+        while True:
+            message = websocket.receive()
+            if message is None:
+                return []
+            websocket.send(message[::-1])
+
+    key = "dGhlIHNhbXBsZSBub25jZQ=="
+    asked = ["Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13"]
+    here = site(application, handler_class=WebSocketHandler)
+    assert here.ask(GET).body == b"hello"
+    client = here.client()
+    response = client.ask(request(headers=asked))
+    assert (response.status, response["upgrade"]) == (101, "websocket")
+    assert response["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 1.3
+    for text in (b"abc", b"x" * 100):
+        client.send(websocket_frame(1, text, b"\x01\x02\x03\x04"))
+        assert client.read(2 + len(text)) == websocket_frame(1, text[::-1])
+    client.send(websocket_frame(9, b"ping", b"\x01\x02\x03\x04"))
+    assert client.read(6) == websocket_frame(10, b"ping")
+    client.send(websocket_frame(8, b"\x03\xe8", b"\x01\x02\x03\x04"))
+    assert client.rest()[:1] == b"\x88"
+
+    # And its server class, which is one of ours with that handler.
+    served = geventwebsocket.WebSocketServer(("127.0.0.1", 0), application, log=None)
+    assert isinstance(served, pywsgi.WSGIServer)
+    assert served.handler_class is WebSocketHandler
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_gevent_websocket(site):
-    """What gevent-websocket's handler does with ours."""
+    """What gevent-websocket's handler does with ours, where it is not installed."""
 
     class WebSocketHandler(pywsgi.WSGIHandler):
         def run_application(self):
