@@ -223,8 +223,8 @@ class Hub(greenlet):
         number, lines = _list_waiting(self)
         first = f"{number} greenlet(s) have waited for {seconds} seconds, and nothing could wake them but {others} other native thread(s):"
         last = (
-            f"in {self!r}. If those threads have nothing to do with it, the program is stuck; gevent.util.print_run_info() shows where they "
-            "are. LoopExit is raised when they end."
+            f"in {self!r}. If those threads have nothing to do with it, the program is stuck; gevent.util.print_run_info() shows "
+            "where they are. LoopExit is raised when they end."
         )
         self._print("\n    ".join([first, *lines, last]) + "\n")
 
