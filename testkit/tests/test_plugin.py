@@ -165,6 +165,36 @@ class TestLeaks:
         )
         result.assert_outcomes(passed=2)
 
+    @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="children are looked for in /proc")
+    def test_what_fixtures_leave_running_is_told_of_the_module(self, run):
+        result = run(
+            """
+            import pytest, subprocess, threading
+            gate, kept = threading.Event(), []
+            @pytest.fixture(scope="module")
+            def wide():
+                threading.Thread(target=gate.wait, name="straggler", daemon=True).start()
+                kept.append(subprocess.Popen(["sleep", "2"]))
+                kept.append(subprocess.Popen(["true"]))
+            @pytest.fixture(scope="module")
+            def tidy():
+                with subprocess.Popen(["sleep", "100"]) as child:
+                    yield
+                    child.kill()
+            def test_one(wide, tidy): pass
+            def test_two(): pass
+            """
+        )
+        result.assert_outcomes(passed=2, errors=1)
+        result.stdout.fnmatch_lines(
+            [
+                "*the tests of * left running:*",
+                "*child process * (sleep)",
+                "*child process * (true, ended but not waited for)",
+                "*Thread(straggler, *",
+            ]
+        )
+
 
 class TestHub:
     """The same with gevent itself."""
@@ -196,6 +226,24 @@ class TestHub:
         )
         result.assert_outcomes(passed=1, errors=1)
         result.stdout.fnmatch_lines(["*greenlet <Greenlet *forgotten_task*>*"])
+
+    def test_a_failed_test_leaves_the_next_one_a_loop_with_nothing_to_do(self, run):
+        pytest.importorskip("gevent")
+        result = run(
+            """
+            import gevent.event, pytest
+            @pytest.mark.timeout(10)
+            def test_fails():
+                jobs = [gevent.spawn(gevent.sleep, 1000), gevent.spawn_raw(gevent.sleep, 1000), gevent.spawn_later(1000, int)]
+                gevent.sleep(0)
+                assert not jobs
+            @pytest.mark.timeout(10)
+            def test_waits():
+                with pytest.raises(gevent.hub.LoopExit):
+                    gevent.event.Event().wait()
+            """,
+        )
+        result.assert_outcomes(passed=1, failed=1)
 
     def test_a_greenlet_that_is_being_killed_is_no_leak(self, run):
         pytest.importorskip("gevent")

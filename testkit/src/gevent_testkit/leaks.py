@@ -20,6 +20,7 @@ import weakref
 #: Seconds that native threads get to end after the test; the kernel takes a moment to take them off its list.
 THREAD_GRACE = 1.0
 
+_PROC = "/proc"
 _FD_FOLDER = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 _TASK_FOLDER = "/proc/self/task"
 
@@ -129,6 +130,40 @@ def _thread_name(ident):
         return f"native thread {ident}"
 
 
+def _children():
+    """``{pid: command}`` of this process's children, ended ones that nobody has waited for included; empty where there is no /proc."""
+    found = {}
+    for name in os.listdir(_PROC) if os.path.isdir(_TASK_FOLDER) else ():
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"{_PROC}/{name}/stat", encoding="utf-8", errors="replace") as file:
+                # The command is in parentheses, and may have some itself.
+                command, _, rest = file.read().partition("(")[2].rpartition(")")
+                state, parent = rest.split()[:2]
+                if int(parent) == os.getpid():
+                    found[int(name)] = f"{command}, ended but not waited for" if state == "Z" else command
+    return found
+
+
+class ModuleSnapshot:
+    """What outlives a test by right, but not the module: children and native threads of its fixtures."""
+
+    def __init__(self):
+        self.children = _children()
+        self.threads = _threads()
+        self.pool_threads = _pool_threads()
+
+    def left_behind(self):
+        """A list of lines, one for each child process and thread that was added; waits a moment for them to end."""
+        deadline = time.monotonic() + THREAD_GRACE
+        while True:
+            lines = [f"child process {pid} ({name})" for pid, name in _children().items() if pid not in self.children]
+            if len(_threads()) - _pool_threads() > len(self.threads) - self.pool_threads:
+                lines += [_thread_name(ident) for ident in sorted(_threads() - self.threads)]
+            if not lines or time.monotonic() > deadline:
+                return lines
+            time.sleep(0.005)
+
+
 class Snapshot:
     """What there is now."""
 
@@ -149,6 +184,17 @@ class Snapshot:
             return []
         self._settle()
         return list(self._report()) if self._grown() else []
+
+    def kill_greenlets(self):
+        """Kill what a failed test has left: its timers would keep the loop busy, and tests that wait for LoopExit waiting."""
+        hub, hub_module = _hub(), sys.modules.get("gevent.hub")
+        if hub is None or hub.loop is None:
+            return
+        for each in _greenlets():
+            if id(each) not in self.greenlets and each.parent is hub and not each.dead:
+                hub_module.kill(each)
+        for _ in range(4):
+            hub_module.sleep(0)
 
     def _new_threads(self):
         """How many native threads have been added, those of the default pool left out."""

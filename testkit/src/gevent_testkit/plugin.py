@@ -107,6 +107,16 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _module_leak_check(request):
+    """First of the module's own fixtures, so the last to end."""
+    before = leaks.ModuleSnapshot()
+    yield
+    left = before.left_behind()
+    if left and request.node.get_closest_marker("leaks") is None:
+        pytest.fail(f"the tests of {request.node.name} left running:\n  " + "\n  ".join(left), pytrace=False)
+
+
 @pytest.fixture(autouse=True)
 def _leak_check(request):
     """First of the test's own fixtures, so the last to end: everything else has been torn down by then."""
@@ -121,6 +131,7 @@ def _leak_check(request):
     yield
     # The frames of a failed test hold whatever it used: only a passed one can be judged.
     if not request.node.stash.get(_passed, False):
+        before.kill_greenlets()
         return
     # The values of fixtures that have ended are not the test's any more.
     getattr(request.node, "funcargs", {}).clear()
