@@ -3,6 +3,7 @@
     python3 ci/interpreters.py list                      where each interpreter comes from on this machine
     python3 ci/interpreters.py test                      build and test on all of them, then a table
     python3 ci/interpreters.py test 3.9 3.15 3.15-pure pypy3.11 -- -x packages/gevent-core
+    python3 ci/interpreters.py warnings 3.9 3.13 3.15    compile the extensions there; fails at a warning
     python3 ci/interpreters.py run 3.15 -- python3.15 -c "import sys; print(sys.version)"
     python3 ci/interpreters.py make sid                  only make the Debian tree of that suite
 
@@ -392,6 +393,47 @@ def test_all(names, arguments, jobs, minutes, where_possible):
     return 1 if bad else 0
 
 
+# -- Warnings of the compilers -----------------------------------------------------------------------------------------
+
+
+def compiler_warnings(output):
+    """The lines of a build's *output* that tell of a warning or an error about a line of source: by gcc, clang or Cython."""
+    told = re.compile(r"\S+:\d+:(?:\d+:)? (?:fatal )?(?:warning|error): |(?:warning|error): \S+:\d+:\d+: ")
+    return [line for line in output.splitlines() if told.match(line)]
+
+
+def compile_all(name):
+    """Compile the extensions of every distribution for *name*, into a folder that is thrown away; returns what the compiler warned of."""
+    base, variant = split_name(name)
+    interpreter, found = find(base), []
+    with locked(f"checkout-{base}"):
+        folder = update_copy(base)
+        run(interpreter, folder, [interpreter.command, "ci/bootstrap.py"], VARIANTS[variant], check=True)
+        for setup in sorted(folder.glob("packages/*/setup.py")):
+            where, scratch = setup.parent.relative_to(folder), ".pytest_cache/warnings"
+            # Not quietly: the compiler's own output is what is wanted. Nothing beside the sources is touched but their .c files.
+            build = f"cd {where} && ../../.venv/bin/python setup.py build --force --build-base ../../{scratch} 2>&1"
+            done = run(
+                interpreter, folder, ["sh", "-c", build], VARIANTS[variant], stdout=subprocess.PIPE, text=True, errors="replace"
+            )
+            shutil.rmtree(folder / scratch, ignore_errors=True)
+            lines = compiler_warnings(done.stdout)
+            if done.returncode:
+                lines = lines or done.stdout.splitlines()[-20:]
+                lines.append(f"setup.py ended with status {done.returncode}")
+            say(f"{name}: {where.name}: {len(lines) or 'no'} warnings")
+            found += lines
+    return found
+
+
+def check_warnings(names):
+    """Compile on each of *names*; returns the exit status."""
+    found = {name: compile_all(name) for name in names}
+    for name, lines in found.items():
+        sys.stdout.write("".join(f"   {name} | {line}\n" for line in lines))
+    return 1 if any(found.values()) else 0
+
+
 def print_list():
     for name in KNOWN:
         local = next((path for path in candidates(name) if is_version(path, name)), None)
@@ -411,6 +453,8 @@ def main(arguments):
     commands.add_parser("list", help="where each interpreter comes from on this machine")
     commands.add_parser("make", help="make the tree of a Debian suite").add_argument("suite", choices=sorted(set(SUITES.values())))
     commands.add_parser("run", help="run the command after -- in an interpreter's copy of the checkout").add_argument("name")
+    warned = commands.add_parser("warnings", help="compile the extensions, and fail if Cython or the C compiler warns")
+    warned.add_argument("names", nargs="*", default=["3.9", "3.13", "3.15"])
     options = commands.add_parser("test", help="build and test; what stands after -- goes to pytest")
     options.add_argument("names", nargs="*", default=EVERYTHING, help=f"such as {' '.join(EVERYTHING)}")
     options.add_argument("--jobs", type=int, default=1, help="interpreters at a time")
@@ -430,6 +474,8 @@ def main(arguments):
             base, variant = split_name(given.name)
             with locked(f"checkout-{base}"):
                 return run(find(base), update_copy(base), rest, VARIANTS[variant]).returncode
+        if given.command == "warnings":
+            return check_warnings(given.names)
         return test_all(given.names, rest, given.jobs, given.minutes, given.where_possible)
     except Missing as error:
         print(f"not to be had: {error}", file=sys.stderr)

@@ -34,6 +34,23 @@ def test_everything_is_known_and_its_variants_are(interpreters):
         interpreters.find("2.7")
 
 
+def test_warnings_of_compilers(interpreters):
+    """Those about sources; not those of setuptools, which has some of its own for any project."""
+    told = [
+        "src/gevent/_libev/shim.h:12:5: warning: unused variable 'x' [-Wunused-variable]",
+        "src/gevent/event.c:1200:10: fatal error: greenlet.h: No such file or directory",
+        "warning: src/gevent/_libev/cext.pyx:10:4: Unreachable code",
+    ]
+    noise = [
+        "warning: no files found matching '*.pyi' under directory 'src'",
+        "warning: build_py: byte-compiling is disabled, skipping.",
+        "gcc -Wall -Werror=format -c src/gevent/event.c -o build/event.o",
+        "src/gevent/event.c: In function 'f':",
+        "   12 |     int warning: error:",
+    ]
+    assert interpreters.compiler_warnings("\n".join([*noise, *told, *noise])) == told
+
+
 def test_this_interpreter_is_found_on_this_machine(interpreters):
     name = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if sys.implementation.name == "pypy":
