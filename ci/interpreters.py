@@ -27,6 +27,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -219,13 +220,15 @@ def candidates(name):
         yield str(folder / "bin" / "python3")
 
 
-def find(name):
-    """The :class:`Interpreter` of that name, from this machine or a tree; raises Missing."""
+def find(name, local=False):
+    """The :class:`Interpreter` of that name, from this machine or, unless *local*, a tree; raises Missing."""
     if name not in KNOWN:
         raise Missing(f"{name!r} is none of {', '.join(KNOWN)}")
     for path in candidates(name):
         if is_version(path, name):
             return Interpreter(name, path, None)
+    if local:
+        raise Missing("not on PATH, and not among pyenv's")
     if name not in SUITES:
         raise Missing(f"not on PATH, not among pyenv's, and in no Debian suite (pyenv install {name})")
     return Interpreter(name, executable(name), make_tree(SUITES[name]))
@@ -260,9 +263,24 @@ def run(interpreter, folder, command, variables=None, **options):
     extra = {"GEVENT_LOOP": "", "GEVENT_PURE_PYTHON": "", **(variables or {})}
     extra = {name: value for name, value in extra.items() if value}
     if interpreter.tree:
-        return subprocess.run(in_tree(interpreter.tree, folder, command, extra), **options)
+        return run_group(in_tree(interpreter.tree, folder, command, extra), **options)
     kept = {name: value for name, value in os.environ.items() if name not in ("GEVENT_LOOP", "GEVENT_PURE_PYTHON", "VIRTUAL_ENV")}
-    return subprocess.run(command, cwd=folder, env={**kept, **extra}, **options)
+    return run_group(command, cwd=folder, env={**kept, **extra}, **options)
+
+
+def run_group(command, timeout=None, check=False, **options):
+    """As subprocess.run(), but what the command has started ends with it when *timeout* has passed, or we are interrupted."""
+    with subprocess.Popen(command, start_new_session=True, **options) as process:
+        try:
+            output, errors = process.communicate(timeout=timeout)
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    done = subprocess.CompletedProcess(command, process.returncode, output, errors)
+    if check:
+        done.check_returncode()
+    return done
 
 
 class Row(NamedTuple):
@@ -303,14 +321,14 @@ def split_name(name):
     return base, variant
 
 
-def test(name, arguments, seconds):
+def test(name, arguments, seconds, local):
     """Build for the interpreter *name* and pass the tests there within *seconds*; returns a :class:`Row`."""
     started = time.monotonic()
     if seconds is not None and seconds <= 0:
         return Row(name, {}, {}, 0, "not run: the time was used up")
     try:
         base, variant = split_name(name)
-        interpreter = find(base)
+        interpreter = find(base, local)
     except Missing as error:
         return Row(name, {}, {}, time.monotonic() - started, f"not to be had: {error}")
     with locked(f"checkout-{base}"):
@@ -368,7 +386,7 @@ def print_table(rows):
         print(f"  {reason}: {', '.join(where)}")
 
 
-def test_all(names, arguments, jobs, minutes, where_possible):
+def test_all(names, arguments, jobs, minutes, where_possible, local):
     """Test on each of *names*; returns the exit status."""
     started = time.monotonic()
 
@@ -377,7 +395,7 @@ def test_all(names, arguments, jobs, minutes, where_possible):
 
     # Variants of one interpreter share a copy, so they follow one another by its lock.
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        rows = list(pool.map(lambda name: test(name, arguments, remaining()), names))
+        rows = list(pool.map(lambda name: test(name, arguments, remaining(), local), names))
     print_table(rows)
     total = collections.Counter()
     for row in rows:
@@ -464,6 +482,7 @@ def main(arguments):
         action="store_true",
         help="succeed though an interpreter cannot be had or time runs out; the table tells",
     )
+    options.add_argument("--local", action="store_true", help="make no Debian trees: only what this machine has can be had")
     given = parser.parse_args(arguments)
     try:
         if given.command == "list":
@@ -476,7 +495,7 @@ def main(arguments):
                 return run(find(base), update_copy(base), rest, VARIANTS[variant]).returncode
         if given.command == "warnings":
             return check_warnings(given.names)
-        return test_all(given.names, rest, given.jobs, given.minutes, given.where_possible)
+        return test_all(given.names, rest, given.jobs, given.minutes, given.where_possible, given.local)
     except Missing as error:
         print(f"not to be had: {error}", file=sys.stderr)
         return 2

@@ -1,6 +1,9 @@
 """What ci/interpreters.py decides and prints; the doing itself is shown by each run of it."""
 
+import errno
 import importlib.util
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -82,7 +85,26 @@ def test_the_report_is_counted(interpreters, tmp_path):
 )
 def test_the_exit_status(interpreters, monkeypatch, capsys, remark, counts, strict, lenient):
     """A failure is one always; what cannot be had is one unless that is allowed, and it is in the table either way."""
-    monkeypatch.setattr(interpreters, "test", lambda name, arguments, seconds: row(interpreters, name, remark, **counts))
-    assert interpreters.test_all(["3.15"], [], 1, None, where_possible=False) == strict
-    assert interpreters.test_all(["3.15"], [], 1, None, where_possible=True) == lenient
+    monkeypatch.setattr(interpreters, "test", lambda name, arguments, seconds, local: row(interpreters, name, remark, **counts))
+    assert interpreters.test_all(["3.15"], [], 1, None, where_possible=False, local=False) == strict
+    assert interpreters.test_all(["3.15"], [], 1, None, where_possible=True, local=False) == lenient
     assert f"| 3.15 | {sum(counts.values()) or '-'} |" in capsys.readouterr().out
+
+
+def test_time_that_is_up_ends_what_the_command_has_started(interpreters, tmp_path):
+    """Not the command alone: pytest is a child of ci/test.py."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with pytest.raises(subprocess.TimeoutExpired):
+        # Both hold the fifo open for reading; opening it to write below fails when nobody does.
+        interpreters.run_group(["sh", "-c", f"exec 3<>{fifo}; sleep 60 & wait"], timeout=0.5)
+    with pytest.raises(OSError, match="No such device") as caught:
+        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+    assert caught.value.errno == errno.ENXIO
+
+
+def test_local_makes_no_tree(interpreters, monkeypatch):
+    monkeypatch.setattr(interpreters, "candidates", lambda name: [])
+    monkeypatch.setattr(interpreters, "make_tree", lambda suite: pytest.fail(f"a tree of {suite}"))
+    with pytest.raises(interpreters.Missing, match="not on PATH"):
+        interpreters.find("3.13", local=True)
