@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "gevent-bootstrap.json"
 OLDEST = (3, 9)
+#: The exit status when the machine lacks what cannot be installed from here; pytest has others.
+LACKING = 69
 
 #: Libraries over gevent that tests serve by ours. What is in ci/requirements.txt is installed before there is a gevent.
 DOWNSTREAM = ("gevent-websocket>=0.10.1",)
@@ -34,9 +36,9 @@ def say(text):
     print(f"-- {text}", flush=True)
 
 
-def stop(text):
+def stop(text, status=2):
     print(f"\n{text}", file=sys.stderr)
-    raise SystemExit(2)
+    raise SystemExit(status)
 
 
 def run(*command):
@@ -150,7 +152,7 @@ def check_system():
         lacking = missing()
     if lacking:
         lines = "".join(f"  {what:40} (Debian, Ubuntu: apt-get install {package})\n" for what, package in lacking)
-        stop(f"This machine lacks, and it could not be installed from here:\n{lines}Install it, then run this again.")
+        stop(f"This machine lacks, and it could not be installed from here:\n{lines}Install it, then run this again.", LACKING)
 
 
 #: Programs that tests are clients of, or drive, with their Debian packages. A test skips where its program is missing.

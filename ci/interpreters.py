@@ -35,7 +35,7 @@ import xml.etree.ElementTree
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from bootstrap import ROOT, apt_command, say
+from bootstrap import LACKING, ROOT, apt_command, say
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "gevent-interpreters")
 CHECKOUT = "/checkout"  # where a tree sees its copy
@@ -345,7 +345,10 @@ def test(name, arguments, seconds, local):
                 options = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT, "timeout": seconds}
                 status = run(interpreter, folder, command, VARIANTS[variant], **options).returncode
             # 1: tests failed, which the report says; 5: none were collected.
-            if status not in (0, 1):
+            if status == LACKING:
+                lacks = log.read_text(errors="replace").partition("This machine ")[2]
+                remark = f"not to be had: this machine {' '.join(lacks.split())}"
+            elif status not in (0, 1):
                 remark = f"ended with status {status}"
         except subprocess.TimeoutExpired:
             remark = "cut short: the time was used up"
@@ -354,7 +357,8 @@ def test(name, arguments, seconds, local):
         else:
             counts, reasons = {}, {}
             last = log.read_text(errors="replace").strip().rpartition("\n")[2]
-            remark = f"{remark or 'no report'}; {last}"
+            if not remark.startswith("not to be had"):
+                remark = f"{remark or 'no report'}; {last}"
     row = Row(name, counts, reasons, time.monotonic() - started, remark)
     if row.bad or remark:
         sys.stdout.write("".join(f"   {name} | {line}\n" for line in log.read_text(errors="replace").splitlines()[-60:]))

@@ -108,3 +108,20 @@ def test_local_makes_no_tree(interpreters, monkeypatch):
     monkeypatch.setattr(interpreters, "make_tree", lambda suite: pytest.fail(f"a tree of {suite}"))
     with pytest.raises(interpreters.Missing, match="not on PATH"):
         interpreters.find("3.13", local=True)
+
+
+def test_a_machine_that_lacks_a_header(interpreters, monkeypatch, tmp_path):
+    """Then an interpreter is one that cannot be had, and not one on which the tests fail."""
+
+    def run(interpreter, folder, command, variables, stdout, **options):
+        stdout.write(b"\nThis machine lacks, and it could not be installed from here:\n  the header Python.h  (python3.13-dev)\n")
+        return subprocess.CompletedProcess(command, interpreters.LACKING)
+
+    monkeypatch.setattr(interpreters, "find", lambda name, local: interpreters.Interpreter(name, "python3.13", None))
+    monkeypatch.setattr(interpreters, "update_copy", lambda name: tmp_path)
+    monkeypatch.setattr(interpreters, "run", run)
+    got = interpreters.test("3.13", [], None, local=True)
+    assert got.remark == (
+        "not to be had: this machine lacks, and it could not be installed from here: the header Python.h (python3.13-dev)"
+    )
+    assert interpreters.test_all(["3.13"], [], 1, None, where_possible=True, local=True) == 0
