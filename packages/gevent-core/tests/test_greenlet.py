@@ -9,7 +9,7 @@ import gevent
 import greenlet
 import pytest
 from gevent._switching import get_loop
-from gevent.event import AsyncResult
+from gevent.event import AsyncResult, Event
 from gevent.greenlet import FailureSpawnedLink, Greenlet, SpawnedLink, SuccessSpawnedLink, getfuncname, joinall, killall
 from gevent.hub import get_hub
 from gevent_testkit import REFERENCE_COUNTING, collect_garbage, run_script, runs_sources
@@ -95,7 +95,8 @@ def test_no_exc_info_without_failure():
 
 def test_get_of_a_live_one():
     """GRN-07: Timeout at once with block=False, and after the time limit; the limit does not touch the greenlet."""
-    job = gevent.spawn(gevent.sleep, 0.01)
+    go = Event()
+    job = gevent.spawn(lambda: go.wait() and None)
     with pytest.raises(gevent.Timeout):
         job.get(block=False)
     with pytest.raises(gevent.Timeout) as caught:
@@ -103,6 +104,7 @@ def test_get_of_a_live_one():
     assert caught.value.seconds == 0.001
     with pytest.raises(gevent.Timeout):
         job.get(timeout=0)
+    go.set()
     assert job.get(timeout=None) is None
     assert job.get(timeout=60) is None
 

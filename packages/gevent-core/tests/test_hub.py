@@ -319,6 +319,22 @@ except LoopExit:
     assert result.stdout == "LoopExit\nLoopExit\n"
 
 
+def test_a_thread_that_has_not_run_yet():
+    """The interpreter counts threads when they first run, and the next thing that we do is to wait."""
+    result = script(
+        """
+import _thread, sys, gevent
+from gevent.event import Event
+sys.setswitchinterval(1)
+for _ in range(20):
+    event = Event()
+    _thread.start_new_thread(event.set, ())
+    assert event.wait() is True
+"""
+    ).check()
+    assert (result.stdout, result.stderr) == ("", "")
+
+
 def test_a_thread_that_puts_loop_exit_off():
     """Told once, with who waits where; not of threads that have woken us before, nor outside of the main thread."""
     result = script(

@@ -109,7 +109,7 @@ def test_nested():
         with_timeout(20, gevent.sleep, 20, timeout_value="inner")
     assert caught.value is outer
     log = []
-    with Timeout(0.003, False):
+    with Timeout(1, False):
         for _ in range(2):
             with Timeout(0.0005, False):
                 gevent.sleep(20)

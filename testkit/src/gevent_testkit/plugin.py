@@ -7,6 +7,7 @@ import contextlib
 import faulthandler
 import importlib
 import os
+import signal
 
 import pytest
 
@@ -26,6 +27,9 @@ _passed = pytest.StashKey()
 def pytest_configure(config):
     config.addinivalue_line("markers", "leaks(reason): this test may leave greenlets, watchers, descriptors or threads behind")
     config.addinivalue_line("markers", f"timeout(seconds): stop the run when this test takes longer (default {TIME_LIMIT:g})")
+    # A shell's background job ignores it, and so would every script that a test runs.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Capturing is not active yet: this is the real stderr, and the report of a hanging test must reach it.
     config.stash[_stderr_fd] = os.dup(2)
 

@@ -21,6 +21,7 @@ from gevent._switching import (
     get_loop,
     keep_loop,
     kept_loop,
+    quiet_threads,
     set_hub,
     sleep,
     spawn_raw,
@@ -65,6 +66,9 @@ GREENLET_CLASS = "gevent.greenlet.Greenlet"
 
 #: The class of the native threads that watch hubs, by name: it is defined layers above.
 MONITOR_CLASS = "gevent._monitor.PeriodicMonitoringThread"
+
+#: Seconds that a native thread gets to run after it was started, before LoopExit says that none could wake anybody.
+STARTING = 0.1
 
 _get_hub_noargs = get_hub
 
@@ -194,15 +198,16 @@ class Hub(greenlet):
         """
         seconds, waited = 0.01, 0.0
         while not self._joining and self.loop is loop:
-            others, ran = count_other_threads(), loop.runcnt
+            starting = waited < STARTING and _may_be_starting()
+            others, ran = count_other_threads(), loop.runcnt  # after that, and before we look for what it gave us
             loop.run()  # what a thread gave us before it ended
             if self.loop is not loop or self._joining:
                 return
             if loop.runcnt != ran:
                 continue
-            if others <= 0:
+            if others <= 0 and not starting:
                 return
-            if self.stuck_after is not None and waited >= self.stuck_after:
+            if self.stuck_after is not None and waited >= self.stuck_after and others > 0:
                 self._tell_stuck(others)
             look, polled = loop.timer(seconds), loop.check(ref=False)
             look.start(_nothing)
@@ -211,10 +216,12 @@ class Hub(greenlet):
                 loop.run(once=True)
             finally:
                 _stop(look, polled)
-            if loop.runcnt != ran:
+            if loop.runcnt == ran:
+                waited += seconds
+                seconds = min(2 * seconds, 1.0)
+            else:
                 self.stuck_after = None  # there are threads that have to do with us
-            waited += seconds
-            seconds = min(2 * seconds, 1.0)
+                seconds, waited = 0.01, 0.0
 
     def _tell_stuck(self, others):
         seconds, self.stuck_after = self.stuck_after, None
@@ -446,6 +453,23 @@ class Hub(greenlet):
 
 def _nothing():
     """What a timer calls that only makes the loop poll."""
+
+
+def _may_be_starting():
+    """Whether the system has more native threads than Python has counted, as it has of one that was started and has not run yet.
+
+    Others are those that Python knows nothing of. Not a list of ``/proc/self/task``: one that a thread's end comes into stops there.
+    """
+    try:
+        fd = os.open("/proc/self/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # not Linux, or no descriptor to be had
+        return True
+    try:
+        # The 20th field of proc_pid_stat(5); the second is a name in parentheses.
+        number = int(os.read(fd, 4096).rpartition(b")")[2].split()[17])
+    finally:
+        os.close(fd)
+    return number > 1 + count_other_threads() + len(quiet_threads)
 
 
 def _stop(*watchers):
