@@ -2,6 +2,7 @@
 
 import runpy
 import sys
+import sysconfig
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -28,7 +29,10 @@ def site(tmp_path, monkeypatch):
         (info / "RECORD").write_text("".join(f"{file},,\n" for file in [*files, f"{info.name}/METADATA"]))
         return tmp_path
 
-    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    # The standard library's folders stay: it imports some of itself late.
+    library = sysconfig.get_path("stdlib")
+    standard = [each for each in sys.path if each.startswith(library) and "-packages" not in each]
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *standard])
     monkeypatch.setattr(release, "libraries", lambda: {"libev": "4.33", "c-ares": None})
     return install
 

@@ -12,7 +12,9 @@ are gone. For the same reason nothing of gevent is imported here but to ask for 
 module has to run when the rest is in ruins.
 """
 
+import csv
 import importlib
+import os
 import re
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
@@ -74,8 +76,10 @@ def lost_files(name):
 
     .. versionadded:: 26.11.0
     """
-    files = distribution(name).files or ()
-    return [str(file) for file in files if PurePosixPath(file).suffix != ".pyc" and not file.locate().exists()]
+    found = distribution(name)
+    # Not its files: since Python 3.12 that list is without those that are not there.
+    files = [row[0] for row in csv.reader((found.read_text("RECORD") or "").splitlines()) if row]
+    return [file for file in files if PurePosixPath(file).suffix != ".pyc" and not os.path.exists(found.locate_file(file))]
 
 
 def problems():
