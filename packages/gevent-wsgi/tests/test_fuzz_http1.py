@@ -21,6 +21,8 @@ def fuzz():
     return module
 
 
+# It counts references to its own object, and is wrong by one since CPython 3.14 borrows some.
+@pytest.mark.filterwarnings("ignore:It looks like `register_random`")
 def test_generated_requests(fuzz):
     """No exception but BadRequest, no dependence on where a request is cut, and no unexplained disagreement."""
     tried, classes = fuzz.run(0.1, examples=200)
