@@ -108,7 +108,7 @@ class Browser:
                 break
         if "error" in answer:
             raise RuntimeError(f"{method} was refused: {answer['error']!r}")
-        return answer["result"]  # type: ignore[no-any-return]
+        return answer["result"]
 
     def _next_message(self, method: str, deadline: float) -> dict[str, Any]:
         while b"\0" not in self._received:
@@ -119,7 +119,7 @@ class Browser:
                 raise RuntimeError(f"the browser ended during {method}")
             self._received += data
         message, _, self._received = self._received.partition(b"\0")
-        return json.loads(message)  # type: ignore[no-any-return]
+        return json.loads(message)
 
     def resize(self, width: int, height: int, mobile: bool = False) -> None:
         """Give the page another size, in CSS pixels; *mobile* as a telephone has it."""

@@ -23,8 +23,9 @@ _TASK_NAMES = (
     "_swap_current_task",
     "_register_task",
     "_unregister_task",
+    "_register_eager_task",
+    "_unregister_eager_task",
 )
-_TASK_NAMES += ("_register_eager_task", "_unregister_eager_task")
 
 
 def adapt_events(events):
