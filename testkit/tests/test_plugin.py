@@ -6,7 +6,7 @@ import os
 import pytest
 
 pytest_plugins = ["pytester"]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]  # each starts an interpreter with pytest and gevent
 
 
 @pytest.fixture
