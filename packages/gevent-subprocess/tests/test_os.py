@@ -389,7 +389,7 @@ def test_waitid_waits_itself(children, method, fork):
     info = gevent.os.waitid(os.P_ALL, 0, os.WEXITED)
     assert (info.si_pid, info.si_status, info.si_code) == (killed, signal.SIGTERM, os.CLD_KILLED)
     assert gevent.os.waitid(os.P_PID, other, os.WEXITED | os.WNOHANG) is None
-    children.end(other, False)
+    soon(children.end, other, False)
     assert gevent.os.waitid(os.P_PID, other, os.WEXITED).si_status == 6
 
 
@@ -404,7 +404,7 @@ def test_waitid_of_stops(children, method):
     soon(os.kill, pid, signal.SIGCONT)
     info = gevent.os.waitid(os.P_ALL, 0, os.WCONTINUED)
     assert (info.si_pid, info.si_code) == (pid, os.CLD_CONTINUED)
-    os.kill(pid, signal.SIGKILL)
+    soon(os.kill, pid, signal.SIGKILL)
     info = gevent.os.waitid(os.P_PID, pid, os.WEXITED | os.WSTOPPED)
     assert (info.si_pid, info.si_status, info.si_code) == (pid, signal.SIGKILL, os.CLD_KILLED)
 
@@ -485,7 +485,7 @@ def test_waitid_of_nothing_that_can_be_waited_for(children, method):
         assert errors[0] == errors[1], arguments
     os.close(read)
     os.close(write)
-    children.end(pid, False)
+    soon(children.end, pid, False)
     assert gevent.os.waitid(os.P_PID, pid, os.WEXITED).si_status == 3
 
 
