@@ -416,7 +416,8 @@ static void gv_process(gv_channel *channel, int read_fd, int write_fd)
 }
 
 /* How c-ares is set up: into *first the seconds of its first time-out; into *bound those after which it has given up on a question at
-   the latest: tries with doubling time-outs, each with every server, for the name itself and with every search domain. */
+   the latest: tries with doubling time-outs, each with every server, for the name itself and with every search domain. Newer releases
+   tell only what we have set ourselves: for the rest stands what was c-ares's own choice when it was longest. */
 static int gv_limits(gv_channel *channel, double *first, double *bound)
 {
     struct ares_options options;
@@ -429,6 +430,10 @@ static int gv_limits(gv_channel *channel, double *first, double *bound)
         if (ares_get_servers_ports(channel->ares, &servers) == ARES_SUCCESS)
             for (each = servers; each != NULL; each = each->next)
                 n_servers++;
+        if (!(mask & (ARES_OPT_TIMEOUT | ARES_OPT_TIMEOUTMS)))
+            options.timeout = 5;
+        if (!(mask & ARES_OPT_TRIES))
+            options.tries = 4;
         *first = step = options.timeout / ((mask & ARES_OPT_TIMEOUTMS) ? 1000.0 : 1.0);
         *bound = 0;
         for (i = 0; i < options.tries && i < 32; i++, step *= 2)
