@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent / "ci"))
 import bootstrap
 
 PYTHONS = ["3.9", "3.10", "3.11", "3.12", "3.13"]
+PYPYS = ["pypy3.9", "pypy3.11"]
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 PACKAGES = [path for path in bootstrap.packages() if path.parent.name == "packages"]
 SOURCES = ["ci", "docs", "examples", "testkit", "tools", "packages", "benchmarks", "noxfile.py"]
@@ -51,11 +52,32 @@ def build(session):
     bootstrap.prepare()
 
 
-@nox.session(python=PYTHONS)
+@nox.session(python=[*PYTHONS, *PYPYS])
 def tests(session):
     """The tests of all packages, tools and the test kit; arguments after -- go to pytest."""
     install_packages(session)
     session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=["3.11"])
+def cffi(session):
+    """The tests on CPython with the loop that PyPy has, through cffi; arguments after -- go to pytest."""
+    install_packages(session)
+    session.run("python", "-m", "pytest", *session.posargs, env={"GEVENT_LOOP": "libev-cffi"})
+
+
+@nox.session(python=["3.11"])
+def pure(session):
+    """The tests on CPython with nothing compiled but the loop; arguments after -- go to pytest."""
+    install_packages(session)
+    session.run("python", "-m", "pytest", *session.posargs, env={"GEVENT_PURE_PYTHON": "1"})
+
+
+@nox.session(venv_backend="none")
+def public_api(session):
+    """The tests of gevent-core, compiled without CPython's private functions, as for a CPython that is newer than we are."""
+    paths = session.posargs or ["packages/gevent-core/tests"]
+    session.run(sys.executable, "ci/interpreters.py", "test", "3.11-public", "--", *paths)
 
 
 @nox.session(venv_backend="none")

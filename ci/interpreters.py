@@ -7,7 +7,8 @@
     python3 ci/interpreters.py run 3.15 -- python3.15 -c "import sys; print(sys.version)"
     python3 ci/interpreters.py make sid                  only make the Debian tree of that suite
 
-`3.15-cffi` is CPython 3.15 on the loop through cffi, `3.15-pure` with no compiled module but the loop.
+`3.15-cffi` is CPython 3.15 on the loop through cffi, `3.15-pure` with no compiled module but the loop, `3.15-public` compiled without
+the functions of CPython that are private.
 
 How it works. An interpreter is looked for on PATH, among pyenv's, and then in a Debian suite that carries it: `mmdebstrap` makes
 a tree of that suite, once, in a cache folder (`$XDG_CACHE_HOME/gevent-interpreters`, or under ~/.cache), with the machine's CA
@@ -51,11 +52,18 @@ SUITES = {
     "pypy3.11": "sid",
 }
 KNOWN = ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15", "pypy3.9", "pypy3.11"]
-VARIANTS = {"": {}, "cffi": {"GEVENT_LOOP": "libev-cffi"}, "pure": {"GEVENT_PURE_PYTHON": "1"}}
+VARIANTS = {
+    "": {},
+    "cffi": {"GEVENT_LOOP": "libev-cffi"},
+    "pure": {"GEVENT_PURE_PYTHON": "1"},
+    "public": {"CFLAGS": "-DGEVENT_PUBLIC_API_ONLY"},
+}
+#: The variants that are compiled in another way, and have a copy of their own.
+COMPILED_APART = {"public"}
 #: What `test` runs when it is not told: what breaks first comes first.
 EVERYTHING = [
     *("3.15", "3.9", "3.14", "3.13", "pypy3.11", "3.12", "3.10", "pypy3.9"),
-    *("3.11-pure", "3.11-cffi", "3.15-pure", "3.15-cffi"),
+    *("3.11-pure", "3.11-cffi", "3.11-public", "3.15-pure", "3.15-cffi"),
 ]
 TOOLS = ["ca-certificates", "gcc", "g++", "libc6-dev", "git", "netbase", "pkg-config", "procps", "openssl", "iproute2"]
 LIBRARIES = ["libev-dev", "libc-ares-dev", "libffi-dev"]
@@ -322,6 +330,11 @@ def split_name(name):
     return base, variant
 
 
+def copy_name(base, variant):
+    """Whose copy of the checkout a variant is tested in."""
+    return f"{base}-{variant}" if variant in COMPILED_APART else base
+
+
 def test(name, arguments, seconds, local):
     """Build for the interpreter *name* and pass the tests there within *seconds*; returns a :class:`Row`."""
     started = time.monotonic()
@@ -332,8 +345,9 @@ def test(name, arguments, seconds, local):
         interpreter = find(base, local)
     except Missing as error:
         return Row(name, {}, {}, time.monotonic() - started, f"not to be had: {error}")
-    with locked(f"checkout-{base}"):
-        folder = update_copy(base)
+    copy = copy_name(base, variant)
+    with locked(f"checkout-{copy}"):
+        folder = update_copy(copy)
         report = folder / ".pytest_cache" / f"report-{name}.xml"
         report.parent.mkdir(exist_ok=True)
         report.unlink(missing_ok=True)
@@ -496,8 +510,9 @@ def main(arguments):
             return print(make_tree(given.suite))
         if given.command == "run":
             base, variant = split_name(given.name)
-            with locked(f"checkout-{base}"):
-                return run(find(base), update_copy(base), rest, VARIANTS[variant]).returncode
+            copy = copy_name(base, variant)
+            with locked(f"checkout-{copy}"):
+                return run(find(base), update_copy(copy), rest, VARIANTS[variant]).returncode
         if given.command == "warnings":
             return check_warnings(given.names)
         return test_all(given.names, rest, given.jobs, given.minutes, given.where_possible, given.local)

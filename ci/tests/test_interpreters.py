@@ -54,6 +54,11 @@ def test_warnings_of_compilers(interpreters):
     assert interpreters.compiler_warnings("\n".join([*noise, *told, *noise])) == told
 
 
+def test_what_is_compiled_in_another_way_has_a_copy_of_its_own(interpreters):
+    names = ["3.11", "3.11-pure", "3.11-cffi", "3.11-public"]
+    assert [interpreters.copy_name(*interpreters.split_name(name)) for name in names] == ["3.11", "3.11", "3.11", "3.11-public"]
+
+
 def test_this_interpreter_is_found_on_this_machine(interpreters):
     name = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if sys.implementation.name == "pypy":

@@ -2,16 +2,20 @@
 
 import importlib.machinery
 import os
+import types
 
 import pytest
+from gevent_testkit import freshness
 from gevent_testkit.freshness import dependencies, stale_modules
 
 SUFFIX = importlib.machinery.EXTENSION_SUFFIXES[0]
 
 
 @pytest.fixture
-def tree(tmp_path):
-    """A source folder: a.py with a.pxd, which cimports b.pxd, which reads c.h and with it deep.h; and d.pyx, which uses nothing."""
+def tree(tmp_path, monkeypatch):
+    """A source folder, as CPython sees it: a.py with a.pxd, which cimports b.pxd, which reads c.h and with it deep.h; and d.pyx."""
+    cpython = types.SimpleNamespace(implementation=types.SimpleNamespace(name="cpython"))
+    monkeypatch.setattr(freshness, "sys", cpython)  # on PyPy nothing of all this is compiled
     package = tmp_path / "pkg"
     package.mkdir()
     files = {

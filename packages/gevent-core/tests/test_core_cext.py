@@ -13,7 +13,6 @@ import signal
 import socket
 import sys
 import threading
-import tracemalloc
 import weakref
 
 import greenlet
@@ -22,6 +21,8 @@ from gevent_testkit.children import start_shell
 
 if importlib.util.find_spec("gevent._libev.cext") is None:
     pytest.skip("the cext backend is not built for this interpreter", allow_module_level=True)
+import tracemalloc  # PyPy has none, and stops above
+
 core = importlib.import_module("gevent._libev.cext")
 
 KINDS = ["io", "timer", "signal", "child", "stat", "async_", "idle", "prepare", "check", "fork"]

@@ -11,6 +11,9 @@ from gevent import _config
 from gevent._config import Config, ImportableSetting, Setting, config, import_path
 from gevent_testkit import run_script
 
+#: The short name of the loop that is the default here.
+LOOP = "cffi" if sys.implementation.name == "pypy" else "cext"
+
 NAMES_1_1 = [
     "get_hub",
     "Greenlet",
@@ -89,7 +92,8 @@ def test_order_of_imports(order):
 
 
 @pytest.mark.parametrize(
-    "name", ["_config", "_originals", "exceptions", "core", "_switching", "timeout", "_waiting", "hub", "greenlet", "_libev.cext"]
+    "name",
+    ["_config", "_originals", "exceptions", "core", "_switching", "timeout", "_waiting", "hub", "greenlet", f"_libev.{LOOP}"],
 )
 def test_each_module_alone(name):
     source = f"import gevent.{name}\nimport gevent\ngevent.sleep(0)\nprint('ok')\n"
@@ -266,8 +270,8 @@ def test_import_path(tmp_path):
 def test_loop_by_name():
     """GEVENT_LOOP: a short name or a path; what is missing is an error; so is nonsense."""
     source = "import gevent\nprint(type(gevent.get_hub().loop).__module__)\n"
-    for name in ("libev-cext", "libev", "gevent._libev.cext.loop", "gevent.core.loop"):
-        assert child(source, GEVENT_LOOP=name).check().stdout == "gevent._libev.cext\n"
+    for name in (f"libev-{LOOP}", "libev", f"gevent._libev.{LOOP}.loop", "gevent.core.loop"):
+        assert child(source, GEVENT_LOOP=name).check().stdout == f"gevent._libev.{LOOP}\n"
     result = child(source, GEVENT_LOOP="no.such.loop")
     assert result.status == 1
     assert "no" in result.stderr.splitlines()[-1]

@@ -21,7 +21,7 @@ import pytest
 from gevent import _monitor, events
 from gevent._monitor import MonitorWarning, PeriodicMonitoringThread
 from gevent.hub import Hub
-from gevent_testkit import run_script
+from gevent_testkit import collect_garbage, run_script
 
 SCRIPTS = Path(__file__).parent / "scripts"
 PATIENCE = 20
@@ -539,6 +539,7 @@ def test_it_does_not_keep_the_hub_alive(settings):
     monitor = PeriodicMonitoringThread(hub)
     monitor.should_run = True
     del hub
+    collect_garbage()
     assert gone() is None
     assert monitor.hub is None
     assert monitor.should_run is False

@@ -1394,8 +1394,7 @@ def test_socket_options(closing):
         sock.getsockopt(socket.SOL_SOCKET, 9999)
     plain = closing(stdlib.socket())
     for arguments in [
-        (1,),
-        (1, 2),
+        *([(1,), (1, 2)] if REFERENCE_COUNTING else []),  # PyPy's own crashes (3.11)
         (socket.SOL_SOCKET, socket.SO_REUSEADDR, "1"),
         (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1 << 40),
         (socket.SOL_SOCKET, socket.SO_REUSEADDR, None, 4),

@@ -15,7 +15,7 @@ import pytest
 from gevent import socket
 from gevent.exceptions import BlockingSwitchOutError
 from gevent.hub import get_hub
-from gevent_testkit import run_script
+from gevent_testkit import REFERENCE_COUNTING, run_script
 
 READ = 1
 
@@ -220,6 +220,8 @@ def test_everything_on_a_closed_socket_as_the_standard_one():
         sock.close()
         closed.append(sock)
     for number, call in enumerate(calls):
+        if number == 9 and not REFERENCE_COUNTING:
+            continue  # PyPy's sendall() of nothing makes no call
         seen = [attempt(call, sock) for sock in closed]
         assert (type(seen[0]), getattr(seen[0], "errno", seen[0])) == (type(seen[1]), getattr(seen[1], "errno", seen[1])), number
 

@@ -11,7 +11,7 @@ import greenlet
 import pytest
 from gevent.event import Event
 from gevent.hub import get_hub
-from gevent_testkit import run_script
+from gevent_testkit import REFERENCE_COUNTING, run_script
 
 SCRIPTS = pathlib.Path(__file__).parent / "scripts"
 
@@ -639,8 +639,10 @@ def test_getcurrent():
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads memory use from /proc")
 def test_200_000_greenlets():
     """Parked, woken, gone: the memory returns, and a second time takes no more than the first."""
-    result = run_script(SCRIPTS / "hub_many.py", 200_000, timeout=100).check()
+    number = 200_000 if REFERENCE_COUNTING else 50_000  # PyPy takes a minute and more for as many
+    result = run_script(SCRIPTS / "hub_many.py", number, timeout=100).check()
     start, first, second, end = map(int, result.stdout.split())
-    assert first - start > 200_000 * 1000  # they were all there
+    assert first - start > number * 1000  # they were all there
     assert second < first * 1.1
-    assert end - start < (first - start) * 0.1
+    # PyPy gives the memory of a heap that was so large back to the system later, or never.
+    assert not REFERENCE_COUNTING or end - start < (first - start) * 0.1

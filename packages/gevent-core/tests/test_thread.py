@@ -86,7 +86,8 @@ def test_lock_timeout():
 def test_bad_timeout(args, error):
     """THR-02: invalid combinations raise what the standard library's lock raises, whether or not the lock is free."""
     for lock in (_thread.allocate_lock(), allocate_lock()):
-        with pytest.raises(error):
+        # PyPy's takes NaN for a number that is too large.
+        with pytest.raises((error, OverflowError) if sys.implementation.name == "pypy" else error):
             lock.acquire(*args)
         assert not lock.locked()
 

@@ -16,6 +16,7 @@ from gevent._config import config
 from gevent.event import AsyncResult, Event
 from gevent.hub import get_hub
 from gevent_testkit import run_script
+from gevent_testkit.children import wait_for_end
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
@@ -45,7 +46,7 @@ class Children:
         for each in self.pipes.pop(pid):
             os.close(each)
         if block:
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            wait_for_end(pid)
 
     def close(self):
         for pid in list(self.pipes):
@@ -167,11 +168,12 @@ def test_fork_and_watch_in_a_native_thread(children, method):
     assert in_thread(work) == (True, True)
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_spawn"), reason="os.posix_spawn is not in this interpreter")
 def test_posix_spawn(method):
     """What fork() does, this does; it is watched too, so there is no zombie, and its status is kept."""
     for spawn, program in ((gevent.os.posix_spawn, "/bin/sh"), (gevent.os.posix_spawnp, "sh")):
         pid = spawn(program, ["sh", "-c", "exit 3"], os.environ)
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        wait_for_end(pid)
         with gevent.Timeout(20):
             while pid not in _reaper._kept:
                 gevent.sleep(0.001)
@@ -231,7 +233,7 @@ def test_not_watching(children, monkeypatch):
     children.end(pid)
     gevent.sleep(0.001)
     gevent.sleep(0.001)
-    assert os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG).si_pid == pid
+    wait_for_end(pid)  # nobody has taken its status, or this would fail
     assert pid not in _reaper._kept
     assert gevent.os.waitpid(pid, 0) == (pid, 5 << 8)
     pid, terminal = gevent.os.forkpty()
@@ -637,8 +639,8 @@ def test_by_the_pool(pipe, tmp_path):
 def test_what_is_patched():
     """FRK-13: os.read and os.write are not among it; what is exists in the standard module."""
     assert set(gevent.os.__implements__) == {
-        *("close", "fork", "forkpty", "posix_spawn", "posix_spawnp", "wait", "wait3", "wait4", "waitpid"),
-        *(["waitid"] if hasattr(os, "waitid") else []),
+        *("close", "fork", "forkpty", "wait", "wait3", "wait4", "waitpid"),
+        *(name for name in ("posix_spawn", "posix_spawnp", "waitid") if hasattr(os, name)),
     }
     assert all(hasattr(os, name) for name in gevent.os.__implements__)
     assert set(gevent.os.__all__) == {*gevent.os.__implements__, *gevent.os.__extensions__}

@@ -12,6 +12,7 @@ from gevent.event import AsyncResult, Event
 from gevent.hub import getcurrent
 from gevent.subprocess import Popen
 from gevent_testkit import run_script
+from gevent_testkit.children import start_shell
 
 
 @pytest.fixture(autouse=True)
@@ -83,8 +84,8 @@ def test_handler_in_a_greenlet(method):
     gevent.signal.signal(signal.SIGCHLD, handler)
     for make in (
         lambda: Popen(["true"]).wait(),
-        lambda: gevent.os.waitpid(gevent.os.posix_spawnp("true", ["true"], os.environ), 0),
-        lambda: os.waitpid(os.posix_spawnp("true", ["true"], os.environ), 0),
+        lambda: gevent.os.waitpid(start_shell("true"), 0),
+        lambda: os.waitpid(start_shell("true"), 0),
     ):
         make()
         with gevent.Timeout(20):
@@ -194,7 +195,7 @@ def test_other_signals():
 def test_ignored_children_are_not_there_to_wait_for():
     """FRK-08: SIG_IGN acts on the process: the kernel collects its children."""
     gevent.signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    pid = os.posix_spawnp("true", ["true"], os.environ)
+    pid = start_shell("true")
     with pytest.raises(ChildProcessError):
         os.waitpid(pid, 0)
     assert Popen(["false"]).wait() == 0

@@ -24,6 +24,7 @@ from gevent.exceptions import BlockingSwitchOutError
 from gevent.fileobject import FileObjectPosix
 from gevent.subprocess import PIPE, Popen, TimeoutExpired
 from gevent_testkit import run_script
+from gevent_testkit.children import wait_for_end
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
@@ -52,11 +53,6 @@ def is_gone(pid):
     except ChildProcessError:
         return True
     return False
-
-
-def wait_for_end(pid):
-    """Block the thread until the child has ended; it can still be waited for."""
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 def open_descriptors():
@@ -405,6 +401,7 @@ def test_no_descriptors_left():
     fillers = [os.dup(2)]
     while fillers[-1] < highest:
         fillers.append(os.dup(2))
+    gc.collect()
     before = open_descriptors()
     failed = 0
     try:

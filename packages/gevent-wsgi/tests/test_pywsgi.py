@@ -912,7 +912,7 @@ BODY = b"line 1\nline 2\n\nlast"
         lambda body: [body.readline(3), body.readline(4), body.readline(5), body.readline(0), body.readline()],
         lambda body: [body.readline(1 << 70), body.readline(-1), body.readline(None), body.readline(7)],
         lambda body: body.readlines(),
-        lambda body: [body.readlines(1), body.readlines(8), body.readlines()],
+        lambda body: [body.readlines(1), body.readlines(9), body.readlines()],
         lambda body: list(body),
         lambda body: [next(body), body.read(3), body.readline(), body.readlines()],
         lambda body: [iter(body) is body, next(iter(body))],

@@ -43,7 +43,7 @@ def connect(request, serve, certificate, tmp_path_factory):
         if server.path:
             return contextlib.closing(UnixConnection(server.path))
         if request.param == "tls":
-            context = ssl.create_default_context(cafile=certificate)
+            context = ssl.create_default_context(cafile=str(certificate))  # PyPy takes no Path
             context.check_hostname = False
             return contextlib.closing(http.client.HTTPSConnection("127.0.0.1", server.port, timeout=10, context=context))
         return contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10))

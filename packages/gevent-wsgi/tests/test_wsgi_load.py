@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from gevent_testkit import REFERENCE_COUNTING
 
 SCRIPT = pathlib.Path(__file__).parent / "scripts" / "wsgi_load.py"
 
@@ -27,11 +28,12 @@ def test_sigterm_under_load_loses_no_request():
 @pytest.mark.timeout(60)
 def test_memory_does_not_grow_with_requests():
     figures = load("requests", 20_000)
-    assert figures["rss_end"] - figures["rss_first_tenth"] < 1_000_000
+    # PyPy compiles on, and collects when it has doubled: its growth comes to an end later than a short run.
+    assert figures["rss_end"] - figures["rss_first_tenth"] < (1_000_000 if REFERENCE_COUNTING else 20_000_000)
 
 
 @pytest.mark.timeout(60)
 def test_memory_of_an_idle_connection():
     """A greenlet with its stack, a handler with its parser, and no buffer."""
     figures = load("idle", 500)
-    assert figures["bytes_each"] < 30_000
+    assert figures["bytes_each"] < (30_000 if REFERENCE_COUNTING else 300_000)  # PyPy: with what was compiled meanwhile

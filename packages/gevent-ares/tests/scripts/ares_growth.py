@@ -2,7 +2,7 @@
 
     python ares_growth.py [LOOK-UPS]     # a million by default: ten minutes
 
-It prints the resident memory at ten points, and fails if it grew by more than a MiB over the last four fifths.
+It prints the resident memory at ten points, and fails if it grew by more than a MiB (PyPy: 16) over the last four fifths.
 """
 
 import os
@@ -17,7 +17,8 @@ from gevent.resolver_ares import Resolver
 
 TOTAL = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
 IN_FLIGHT = 200
-ALLOWED = 1 << 20
+# PyPy compiles on, and collects when memory has doubled: there a short run still grows, towards an end.
+ALLOWED = 1 << (20 if sys.implementation.name == "cpython" else 24)
 
 
 def resident():

@@ -17,7 +17,8 @@ lists what the running one looks up among its globals: gevent-monkey puts these 
 :class:`Thread` and :func:`current_thread` here need no patching.
 
 What has to happen when a greenlet has ended, of whatever kind and whoever started it, hangs on a :class:`gevent.local.local`: it
-goes with the greenlet, and its ``__del__`` does it.
+goes with the greenlet, and its ``__del__`` does it. Where objects go when a collector gets to them, on PyPy, that is late, and for
+raw greenlets only: a :class:`~gevent.greenlet.Greenlet` tells of its end there.
 """
 
 import contextvars
@@ -30,6 +31,7 @@ from greenlet import GreenletExit, getcurrent
 
 from gevent._originals import get_original
 from gevent._switching import get_loop
+from gevent._waiting import WaitQueue
 from gevent.event import Event
 from gevent.exceptions import LoopExit
 from gevent.greenlet import Greenlet
@@ -64,6 +66,8 @@ _native_ident = get_original("_thread", "get_ident")
 
 main_thread = _stdlib.main_thread
 
+_FREED_AT_ONCE = sys.implementation.name == "cpython"
+
 # What each greenlet has: objects that do something when they go.
 _mine = local()
 
@@ -81,10 +85,26 @@ class _AtEnd:
         self.function(*self.args)
 
 
+def _at_end(name, function, *args):
+    """Have ``function(*args)`` called when the current greenlet has ended. *name*: for whom, once in each greenlet."""
+    current = getcurrent()
+    if _FREED_AT_ONCE or not isinstance(current, Greenlet):
+        setattr(_mine, name, _AtEnd(function, *args))
+        return
+    if current._links is None:
+        current._links = WaitQueue()
+    current._links.link_first(_call, (function, args))
+
+
+def _call(what):
+    function, args = what
+    function(*args)
+
+
 def _set_sentinel():
     """A lock that is released when the current greenlet has ended: how threading up to Python 3.12 joins a thread."""
     lock = LockType()
-    _mine.sentinel = _AtEnd(_release, lock)
+    _at_end("sentinel", _release, lock)
     return lock
 
 
@@ -347,7 +367,7 @@ class _DummyThread(_stdlib._DummyThread):
         self._started.set()
         with _stdlib._active_limbo_lock:
             _stdlib._active[self._ident] = self
-        _mine.dummy = _AtEnd(_forget_thread, self)
+        _at_end("dummy", _forget_thread, self)
 
     def is_alive(self):
         """Whether its greenlet is."""

@@ -83,7 +83,20 @@ def format_stack(frame, limit=None):
     """The lines of the stack that ends at *frame*, without what this module has on top of it."""
     while frame is not None and frame.f_globals.get("__name__") == __name__:
         frame = frame.f_back
-    return "".join(traceback.format_stack(frame, limit)).splitlines() if frame is not None else []
+    if frame is None:
+        return []
+    summary = traceback.StackSummary.extract(_walk(frame), limit=limit)
+    summary.reverse()
+    return "".join(summary.format()).splitlines()
+
+
+def _walk(frame):
+    """What ``traceback.walk_stack`` gives; but on PyPy the first frame of a greenlet that was left may lead to its last one again."""
+    seen = set()
+    while frame is not None and frame not in seen:
+        seen.add(frame)
+        yield frame, frame.f_lineno
+        frame = frame.f_back
 
 
 def running_greenlet(hub):
@@ -91,6 +104,8 @@ def running_greenlet(hub):
 
     It may be called in any native thread. It looks through all objects that there are, unless it is one of the first two.
     """
+    if not _FRAMES_TELL:
+        return _switched_to(hub)
     main = hub.parent
     for each in (hub, main):
         if _runs(each):
@@ -99,6 +114,17 @@ def running_greenlet(hub):
         if _runs(each) and _main_of(each) is main:
             return each
     return None
+
+
+#: Whether a greenlet that runs can be told from one that does not by its frames. PyPy has no such frames.
+_FRAMES_TELL = sys.implementation.name != "pypy"
+
+
+def _switched_to(hub):
+    """What the loop of *hub* has switched to: the greenlet that runs, unless greenlets switch to one another behind its back."""
+    if not _greenlet.greenlet.__bool__(hub) or hub.loop is None:
+        return hub.parent
+    return hub.loop.switched_to or hub
 
 
 def _runs(each):

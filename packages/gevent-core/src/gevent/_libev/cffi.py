@@ -276,6 +276,7 @@ class _State:
         "slots",
         "spare",
         "stride",
+        "switched_to",
         "thread",
     )
 
@@ -293,6 +294,7 @@ class _State:
         self.failures = []  # errors of libev in this round
         self.hub = None  # the greenlet that everybody switches to
         self.runner = None  # the greenlet inside run()
+        self.switched_to = None  # the greenlet that runs instead of it
         self.running = 0  # depth of run()
         self.broken = 0  # break_() was called: leave run()
         self.destroy_later = False
@@ -706,6 +708,7 @@ class loop:
             left -= 1
             until_look -= 1
             if isinstance(entry, greenlet):
+                state.switched_to = entry
                 try:
                     _switch(entry)
                 except GreenletExit:
@@ -713,6 +716,8 @@ class loop:
                     raise
                 except BaseException as error:
                     self._report(entry, error)
+                finally:
+                    state.switched_to = None
             elif type(entry) is tuple:
                 function, args = entry
                 try:
@@ -1007,6 +1012,16 @@ class loop:
         """
         state = _check(self)
         return state.base + state.head
+
+    @property
+    def switched_to(self):
+        """The greenlet that the loop has switched to; None while the hub runs. It may be asked for in other native threads.
+
+        Only this backend has it: PyPy knows of no greenlet of another thread whether it runs.
+
+        .. versionadded:: 26.11.0
+        """
+        return _check(self).switched_to
 
     @property
     def polling(self):

@@ -61,7 +61,7 @@ def rebind(replaced):
 
 def _native_objects():
     found = {}
-    tracked = gc.is_tracked(allocate_lock())
+    tracked = not hasattr(gc, "is_tracked") or gc.is_tracked(allocate_lock())  # PyPy knows all objects
     for each in gc.get_objects():
         if is_native(each):
             found[id(each)] = each

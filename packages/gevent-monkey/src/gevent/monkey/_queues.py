@@ -7,13 +7,10 @@ would do so for ever. So who finds a queue empty or full, and did not want to wa
 import functools
 
 from gevent._config import import_path
-from gevent._originals import get_original
 from gevent.monkey import is_module_patched
-from gevent.monkey._shared import let_others_run
+from gevent.monkey._shared import Empty, let_others_run
 
 __all__ = ["adapt_native_queues", "adapt_queues"]
-
-_Empty = get_original("_queue", "Empty")
 
 
 def adapt_queues(queue):
@@ -38,4 +35,4 @@ def adapt_native_queues(module):
     """A fresh copy of the compiled module has ours, too."""
     if is_module_patched("queue"):
         module.SimpleQueue = import_path("gevent.queue.SimpleQueue")
-        module.Empty = _Empty
+        module.Empty = Empty

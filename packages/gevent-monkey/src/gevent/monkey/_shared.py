@@ -19,7 +19,10 @@ from greenlet import getcurrent
 FIRST_LOOK = 0.0005
 LAST_LOOK = 0.02
 
-_Empty = get_original("_queue", "Empty")
+try:
+    Empty = get_original("_queue", "Empty")
+except ImportError:  # PyPy's queues are all in Python
+    Empty = get_original("queue", "Empty")
 
 
 def let_others_run():
@@ -183,7 +186,7 @@ class SharedSimpleQueue:
             raise ValueError(f"'timeout' must be a non-negative number, not {timeout!r}")
         found = wait_until(self._try, timeout, self._filled)
         if not found:
-            raise _Empty
+            raise Empty
         return found[0]
 
     def get_nowait(self):
@@ -192,7 +195,7 @@ class SharedSimpleQueue:
     def _try(self):
         try:
             return (self._native.get_nowait(),)
-        except _Empty:
+        except Empty:
             return None
 
     def __repr__(self):

@@ -1,5 +1,10 @@
 """What replaces what: data only."""
 
+import sys
+
+#: PyPy has no compiled queues.
+_QUEUES = ["queue"] if sys.implementation.name == "pypy" else ["queue", "_queue"]
+
 #: ``{argument of patch_all: [(module to patch, module that has ours, names)]}``; names None stands for the latter's ``__implements__``,
 #: a dictionary for ``{name there: name here}``.
 #: Names that the running interpreter's module does not have are left out, if it did not lose them to an earlier patch.
@@ -35,7 +40,7 @@ REPLACED = {
     "subprocess": [("subprocess", "gevent.subprocess", None)],
     "builtins": [("builtins", "gevent.builtins", None)],
     "signal": [("signal", "gevent.signal", None)],
-    "queue": [("queue", "gevent.queue", ["SimpleQueue"]), ("_queue", "gevent.queue", ["SimpleQueue"])],
+    "queue": [(name, "gevent.queue", ["SimpleQueue"]) for name in _QUEUES],
     "contextvars": [("contextvars", "gevent.contextvars", None)],
 }
 
