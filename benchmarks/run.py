@@ -51,6 +51,9 @@ def parse(arguments):
     what.add_argument("--profile-side", choices=["ours", "upstream"], default="ours", help="default: ours")
     how = parser.add_argument_group("how")
     how.add_argument("--rounds", type=int, help="default 5, with --quick 3")
+    how.add_argument(
+        "--slice", type=float, default=0.015, metavar="SECONDS", help="length of a slice; a JIT needs more to get warm"
+    )
     how.add_argument("--quick", action="store_true", help="a rough look: short samples, small amounts")
     how.add_argument(
         "--no-pin", action="store_true", help="leave processes to the scheduler: not bound to processors, servers not favoured"
@@ -136,7 +139,8 @@ class Worker:
 
     def __init__(self, benchmark, side, cpu, options, loops):
         command = [side.python, str(BENCHMARKS / "worker.py"), benchmark.group, benchmark.name, "--paced"]
-        command += ["--loops", str(loops), "--slices", str(slices(benchmark, options)), *(["--quick"] if options.quick else [])]
+        command += ["--loops", str(loops), "--slices", str(slices(benchmark, options)), "--slice", str(options.slice)]
+        command += ["--quick"] if options.quick else []
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed by close()
         with pinned(cpu):
             self._process = subprocess.Popen(

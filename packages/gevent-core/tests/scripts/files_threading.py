@@ -83,7 +83,8 @@ dummy = foreign.switch()
 assert type(dummy) is green._DummyThread
 assert dummy in threading.enumerate()
 del foreign
-gc.collect()
+for _ in range(3):  # PyPy collects what finalizers led to at the next time only
+    gc.collect()
 assert threading.enumerate() == [threading.main_thread()]
 
 
