@@ -2,7 +2,8 @@
 
     python tools/check_wheels.py dist/*.whl
 
-- No path is in two wheels.
+- No path is in two wheels. Those of several interpreters may come at once: each interpreter's are checked together with those that
+  serve every interpreter.
 - gevent-core, and nobody else, has gevent/__init__.py and gevent/py.typed.
 - Everything lies in gevent/, in the wheel's own *.dist-info, or in *.libs (shared libraries that auditwheel added).
 - No tests, no sources of the compiled modules (.pyx, .pxd, .c, .h), no caches.
@@ -51,13 +52,25 @@ def check(wheels):
     return problems
 
 
+def interpreter(wheel):
+    """``cp311`` for ``gevent_core-26.11.0-cp311-cp311-....whl``; ``py3`` for a wheel that is not compiled."""
+    return Path(wheel).stem.split("-")[-3]
+
+
+def sets(files):
+    """``{interpreter: its wheel files, and those for all}``; where none is compiled, that is one set, ``py3``."""
+    common = [file for file in files if interpreter(file) == "py3"]
+    tags = sorted({interpreter(file) for file in files} - {"py3"})
+    return {tag: [*common, *(file for file in files if interpreter(file) == tag)] for tag in tags} or {"py3": common}
+
+
 def read(files):
-    """``{distribution: set of paths}`` of wheel files. ValueError when one distribution comes twice."""
+    """``{distribution: set of paths}`` of the wheel files of one interpreter. ValueError when one distribution comes twice."""
     wheels = {}
     for file in files:
         name = distribution(file)
         if name in wheels:
-            raise ValueError(f"two wheels of {name}: check one build at a time")
+            raise ValueError(f"two wheels of {name} for one interpreter, {Path(file).name!r} is the second: check one build at a time")
         with zipfile.ZipFile(file) as archive:
             wheels[name] = {path for path in archive.namelist() if not path.endswith("/")}
     return wheels
@@ -67,14 +80,16 @@ def main(arguments):
     if not arguments:
         print(__doc__.strip(), file=sys.stderr)
         return 2
+    problems = []
     try:
-        wheels = read(arguments)
+        for tag, files in sets(arguments).items():
+            wheels = read(files)
+            problems += [f"{tag}: {problem}" for problem in check(wheels)]
+            for name, paths in wheels.items():
+                print(f"{tag}: {name}: {len(paths)} files")
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         print(f"cannot check: {error}", file=sys.stderr)
         return 2
-    problems = check(wheels)
-    for name, paths in wheels.items():
-        print(f"{name}: {len(paths)} files")
     print("\n".join(problems) or "wheels: nothing shared, nothing that does not belong")
     return 1 if problems else 0
 

@@ -17,7 +17,8 @@ def check(tmp_path):
     def check(wheels):
         files = []
         for name, paths in wheels.items():
-            files.append(tmp_path / f"{name}-26.11.0-py3-none-any.whl")
+            name, _, tag = name.partition("/")
+            files.append(tmp_path / f"{name}-26.11.0-{tag or 'py3-none'}-any.whl")
             with zipfile.ZipFile(files[-1], "w") as archive:
                 for path in [*paths, f"{name}-26.11.0.dist-info/RECORD"]:
                     archive.writestr(path, "")
@@ -48,12 +49,19 @@ def test_a_good_set(check):
 def test_each_problem_is_named(check, core, wsgi, problem):
     status, lines = check({"gevent_core": core, "gevent_wsgi": wsgi})
     assert status == 1
-    assert problem in lines
+    assert f"py3: {problem}" in lines
 
 
 def test_only_core_has_the_front(check):
     status, lines = check({"gevent_wsgi": ["gevent/__init__.py"]})
-    assert (status, lines) == (1, ["gevent-wsgi: gevent/__init__.py is gevent-core's"])
+    assert (status, lines) == (1, ["py3: gevent-wsgi: gevent/__init__.py is gevent-core's"])
+
+
+def test_the_wheels_of_two_interpreters_are_two_sets(check):
+    cores = {"gevent_core/cp39-cp39": CORE, "gevent_core/cp313-cp313": CORE}
+    assert check({**cores, "gevent_wsgi": ["gevent/pywsgi.py"]})[0] == 0
+    status, lines = check({**cores, "gevent_wsgi/cp39-cp39": ["gevent/hub.py"]})
+    assert (status, lines) == (1, ["cp39: gevent/hub.py is in gevent-core and in gevent-wsgi"])
 
 
 def test_nothing_to_check_is_an_error():
