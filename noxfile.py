@@ -208,6 +208,7 @@ def wheels(session):
         session.run("python", "tools/cares.py", "--wheel", str(wheel))
     session.run("python", "tools/check_wheels.py", *sorted(map(str, dist.glob("*.whl"))))
     session.run("twine", "check", "--strict", *sorted(map(str, dist.iterdir())))
+    session.run("python", "tools/wheel_sizes.py", *sorted(map(str, dist.glob("*.whl"))))
 
 
 @nox.session(requires=["wheels"])
