@@ -197,6 +197,7 @@ def wheels(session):
         session.run("python", "-m", "build", "--sdist", "--outdir", str(dist), str(package), silent=True)
         stem = package.name.replace("-", "_")
         [archive] = dist.glob(f"{stem}-[0-9]*.tar.gz")
+        session.run("python", "tools/steady_sdist.py", str(archive))
         for pip in pips:
             if not list(dist.glob(f"{stem}-[0-9]*-none-any.whl")):  # one that is not compiled serves all of them
                 session.run(pip, "wheel", "-q", "--no-deps", "--no-cache-dir", "-w", str(dist), str(archive), external=True)
