@@ -394,7 +394,8 @@ def test_failing_to_start():
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_no_descriptors_left():
+@pytest.mark.parametrize(("stdin", "needed"), [(PIPE, 8), (subprocess.DEVNULL, 7)], ids=["pipe", "devnull"])
+def test_no_descriptors_left(stdin, needed):
     """SUB-03: EMFILE while the pipes are made, and later: everything that was opened is closed again."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(map(int, open_descriptors()))
@@ -405,17 +406,17 @@ def test_no_descriptors_left():
     before = open_descriptors()
     failed = 0
     try:
-        # Three pipes, and the one by which the child tells of its failure.
-        for spare in range(9):
+        # What the child gets, and the pipe by which it tells of its failure.
+        for spare in range(needed + 1):
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(highest, *fillers) + 1 + spare, hard))
             try:
-                with Popen(["true"], stdin=PIPE, stdout=PIPE, stderr=PIPE) as child:
+                with Popen(["true"], stdin=stdin, stdout=PIPE, stderr=PIPE) as child:
                     child.wait()
             except OSError:
                 failed += 1
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert failed == 8
+    assert failed == needed
     gc.collect()
     assert open_descriptors() == before
     for each in fillers:

@@ -23,6 +23,7 @@ import io as _io
 import os as _os
 import select as _select
 import subprocess as _stdlib
+import sys as _sys
 import types as _types
 from importlib.util import find_spec as _find_spec
 
@@ -180,6 +181,22 @@ class Popen(_StandardPopen):
         if pid:
             _forget(pid)
             self._claim = _claim(pid)
+
+    def _get_handles(self, *streams):
+        try:
+            return super()._get_handles(*streams)
+        except OSError as error:
+            if _sys.version_info < (3, 11, 4):
+                self._close_what_was_made(streams, error.__traceback__.tb_next.tb_frame.f_locals)
+            raise
+
+    def _close_what_was_made(self, streams, handles):
+        """Close what the interpreter has opened before it found no more descriptors; later releases do it themselves."""
+        names = (("p2cread", "p2cwrite"), ("c2pread", "c2pwrite"), ("errread", "errwrite"))
+        made = [handles[name] for stream, pair in zip(streams, names) if stream == PIPE for name in pair]  # noqa: F405
+        for fd in (*made, self.__dict__.pop("_devnull", -1)):
+            if fd != -1:
+                _os.close(fd)
 
     def _execute_child(self, *args):
         _follow_switches()
