@@ -158,7 +158,7 @@ def cares_for_wheels(session):
     if given and given != "system":
         return Path(given).resolve()
     if not given:
-        prefix = Path(session.create_tmp()).parent / "c-ares"
+        prefix = Path(session.create_tmp()).resolve().parent / "c-ares"
         try:
             session.run("python", "tools/cares.py", str(prefix))
         except CommandFailed:
@@ -206,7 +206,7 @@ def wheels(session):
         session.run("python", "-m", "auditwheel", "repair", "--strip", "--wheel-dir", str(dist), str(wheel), silent=True)
         wheel.unlink()
     for wheel in dist.glob("gevent_ares-*.whl"):
-        session.run("python", "tools/cares.py", "--wheel", str(wheel))
+        session.run("python", "tools/cares.py", "--wheel", str(wheel), *([] if prefix is None else [str(prefix)]))
     session.run("python", "tools/check_wheels.py", *sorted(map(str, dist.glob("*.whl"))))
     session.run("twine", "check", "--strict", *sorted(map(str, dist.iterdir())))
     session.run("python", "tools/wheel_sizes.py", *sorted(map(str, dist.glob("*.whl"))))

@@ -1,7 +1,9 @@
 """Build the c-ares of which the release wheels of gevent-ares get a copy.
 
     python tools/cares.py PREFIX
-    python tools/cares.py --wheel FILE      prints the version of the c-ares that a wheel has inside
+    python tools/cares.py --wheel FILE [PREFIX]
+
+The second prints the version of the c-ares that a wheel has inside, and fails if that is another than the one in PREFIX.
 
 A wheel ships what it was linked with, and what distributions have is years older than the last security fix. So c-ares is built from source
 for it, of the version below, into PREFIX, which can then be given to pkg-config. The source comes from PyPI, like everything else that a
@@ -92,10 +94,13 @@ def build(prefix):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3 and sys.argv[1] == "--wheel":
-        print(f"{Path(sys.argv[2]).name}: c-ares {version_in_wheel(sys.argv[2]) or 'is not inside'}")
+    if len(sys.argv) in (3, 4) and sys.argv[1] == "--wheel":
+        found = version_in_wheel(sys.argv[2])
+        print(f"{Path(sys.argv[2]).name}: c-ares {found or 'is not inside'}")
+        if len(sys.argv) == 4 and found != version_in(sys.argv[3]):
+            sys.exit(f"{sys.argv[3]} has {version_in(sys.argv[3])}, so the wheel was linked with another one")
         sys.exit()
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     try:
         build(sys.argv[1])
