@@ -6,6 +6,7 @@ The arguments are the distributions that have to be there; any other must not be
 """
 
 import importlib
+import importlib.util
 import sys
 from importlib.metadata import distribution, distributions
 
@@ -17,6 +18,10 @@ ADVISED = {
     "gevent-monkey": ["gevent.monkey"],
     "gevent": ["gevent.release"],
 }
+
+
+#: The loop through cffi: gevent-core brings it, but needs no cffi where it has its compiled loop.
+THROUGH_CFFI = ("gevent._libev.cffi", "gevent._libev._shim")
 
 
 def modules_of(name):
@@ -141,6 +146,8 @@ def main(wanted):
         modules = set(modules_of(name))
         assert modules.issuperset(ADVISED.get(name, ())), f"{name} has only {sorted(modules)}"
         for module in sorted(modules):
+            if module in THROUGH_CFFI and importlib.util.find_spec("_cffi_backend") is None:
+                continue
             importlib.import_module(module)
     for name, use in USES.items():
         if name in wanted:
