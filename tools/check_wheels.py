@@ -70,7 +70,9 @@ def read(files):
     for file in files:
         name = distribution(file)
         if name in wheels:
-            raise ValueError(f"two wheels of {name} for one interpreter, {Path(file).name!r} is the second: check one build at a time")
+            raise ValueError(
+                f"two wheels of {name} for one interpreter, {Path(file).name!r} is the second: check one build at a time"
+            )
         with zipfile.ZipFile(file) as archive:
             wheels[name] = {path for path in archive.namelist() if not path.endswith("/")}
     return wheels

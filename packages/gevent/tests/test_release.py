@@ -1,6 +1,5 @@
 """gevent.release: the released set beside the installed one, with installations made up of metadata alone."""
 
-import importlib.metadata
 import runpy
 import sys
 import sysconfig
@@ -35,8 +34,6 @@ def site(tmp_path, monkeypatch):
     standard = [each for each in sys.path if each.startswith(library) and "-packages" not in each]
     monkeypatch.setattr(sys, "path", [str(tmp_path), *standard])
     monkeypatch.setattr(release, "libraries", lambda: {"libev": "4.33", "c-ares": None})
-    importlib.metadata.metadata("pytest")  # so that what it imports later, on PyPy, is imported
-    monkeypatch.setattr(sys, "path", [str(tmp_path)])
     return install
 
 

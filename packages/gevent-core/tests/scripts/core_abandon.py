@@ -3,7 +3,8 @@
 import os
 import signal
 
-from core_support import Recorder, arguments, check_child, core, exit_child, make_loop, run
+from core_support import Recorder, arguments, check_child, core, make_loop, run
+from gevent_testkit.children import exit_child
 
 which = arguments[0]
 loop = make_loop(which, Recorder())

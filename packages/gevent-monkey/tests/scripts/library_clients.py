@@ -13,7 +13,7 @@ if sys.argv[1] == "late":
     del sys.argv[1]
     __import__(sys.argv[1])
 
-from gevent import monkey  # noqa: E402
+from gevent import monkey
 
 monkey.patch_all()
 
