@@ -8,6 +8,7 @@ The arguments are the distributions that have to be there; any other must not be
 import importlib
 import importlib.util
 import sys
+import warnings
 from importlib.metadata import distribution, distributions
 
 #: The modules that a program asks for by name, and that have to say which distribution they are of where it is missing.
@@ -88,7 +89,7 @@ def use_ares():
     from gevent.resolver_ares import Resolver
 
     resolver = Resolver(gevent.get_hub())
-    found = resolver.getaddrinfo("127.0.0.1", 80, type=plain.SOCK_STREAM)
+    found = resolver.getaddrinfo("127.0.0.1", 80, 0, plain.SOCK_STREAM)
     resolver.close()
     assert [each[4] for each in found] == [("127.0.0.1", 80)], found
 
@@ -148,7 +149,9 @@ def main(wanted):
         for module in sorted(modules):
             if module in THROUGH_CFFI and importlib.util.find_spec("_cffi_backend") is None:
                 continue
-            importlib.import_module(module)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # gevent.coros and kin say that they have another name now
+                importlib.import_module(module)
     for name, use in USES.items():
         if name in wanted:
             use()
