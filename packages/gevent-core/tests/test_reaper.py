@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 
 import pytest
 from gevent import _reaper
@@ -57,6 +58,54 @@ def test_taken_by_another(spawn):
         assert (got, status) == (pid, 4 << 8)
         assert usage.ru_utime >= 0
         assert _reaper.collect(claim) == (pid, 4 << 8)
+
+
+class Interruption:
+    """Calls *function* once in this block, as a signal handler would: in the middle of a function of gevent._reaper, after *steps* steps."""
+
+    def __init__(self, steps, function):
+        self.steps = steps
+        self.function = function
+
+    def __enter__(self):
+        sys.settrace(self.trace)
+        return self
+
+    def __exit__(self, *error):
+        sys.settrace(None)
+
+    def trace(self, frame, event, arg):
+        if frame.f_code.co_filename != _reaper.__file__:
+            return None
+        if hasattr(frame, "f_trace_opcodes"):
+            frame.f_trace_opcodes = True
+        self.steps -= 1
+        if self.steps == 0:
+            sys.settrace(None)
+            self.function()
+        return self.trace
+
+
+def test_taken_by_a_signal_handler_that_interrupts(spawn):
+    """In the middle of claim() and collect(), wherever that is: the claim holds."""
+
+    def handler():
+        with contextlib.suppress(ChildProcessError):
+            _reaper.take(-1)
+
+    steps = 0
+    interrupted = True
+    while interrupted:
+        steps += 1
+        with _reaper.Expecting():
+            pid = spawn(4)
+            with Interruption(steps, handler) as interruption:
+                claim = _reaper.claim(pid)
+                told = _reaper.collect(claim)
+        assert told == (pid, 4 << 8), steps
+        assert _reaper._claims == {}
+        interrupted = interruption.steps <= 0
+    assert steps > 20
 
 
 def test_taken_outside(spawn):

@@ -33,7 +33,7 @@ KEPT_SECONDS = 60
 KEPT_COUNT = 1000
 
 _lock = _RLock()
-_claims = {}  # pid: [Claim, ...]
+_claims = {}  # pid: _Line
 _kept = {}  # pid: _End, oldest first
 _expected = 0  # how many children are being made
 _unclaimed = {}  # pid: _End of those that ended meanwhile
@@ -49,6 +49,15 @@ class Claim:
         self.trace = trace
         self.changes = deque()  # (pid, status) of stops and continues; of all children if pid is 0
         self.end = None  # an _End
+
+
+class _Line(list):
+    """The Claims of one child."""
+
+    __slots__ = ("end",)
+
+    def __init__(self):
+        self.end = None  # an _End, once they have been told
 
 
 class _End:
@@ -87,9 +96,15 @@ def claim(pid, trace=False):
     """A Claim on what will be heard of the child *pid*, with *trace* also when it is stopped and continued; 0 is any child."""
     mine = Claim(pid, trace)
     with _lock:
-        mine.end = _unclaimed.get(pid)
-        if mine.end is None:
-            _claims.setdefault(pid, []).append(mine)
+        line = _claims.get(pid)
+        if line is None:
+            line = _claims[pid] = _Line()
+        line.append(mine)
+        # A signal handler may have collected the child before any of these steps.
+        end = line.end or _unclaimed.get(pid)
+        if end is not None:
+            mine.end = end
+            release(mine)
     return mine
 
 
@@ -107,7 +122,7 @@ def release(mine):
         if mine in line:
             line.remove(mine)
             if not line:
-                del _claims[mine.pid]
+                _claims.pop(mine.pid, None)
 
 
 def collect(mine, keep=False):
@@ -122,9 +137,11 @@ def collect(mine, keep=False):
             try:
                 _reap(mine.pid or -1, _TRACE if mine.trace else 0, keep)
             except ChildProcessError:
-                mine.end = _kept.get(mine.pid)
-                if mine.end is None:
-                    raise
+                # Unless a signal handler asked the kernel right before us: then we have been told.
+                if not mine.changes and mine.end is None:
+                    mine.end = _kept.get(mine.pid)
+                    if mine.end is None:
+                        raise
         if mine.changes:
             return mine.changes.popleft()
         if mine.end is None:
@@ -214,9 +231,11 @@ def _tell(got, status, used=None, group=None, user=None):
     end = None
     if os.WIFEXITED(status) or os.WIFSIGNALED(status):
         end = _End(status, used, group, user)
-        interested = _claims.pop(got, ())
-        for each in interested:
-            each.end = end
+        interested = _claims.pop(got, None)
+        if interested is not None:
+            interested.end = end
+            for each in interested:
+                each.end = end
         if _expected and not interested:
             _unclaimed[got] = end
     else:
