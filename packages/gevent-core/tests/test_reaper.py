@@ -61,7 +61,7 @@ def test_taken_by_another(spawn):
 
 
 class Interruption:
-    """Calls *function* once in this block, as a signal handler would: in the middle of a function of gevent._reaper, after *steps* steps."""
+    """Calls *function* once in this block, as a signal handler would: inside gevent._reaper, after *steps* steps there."""
 
     def __init__(self, steps, function):
         self.steps = steps
