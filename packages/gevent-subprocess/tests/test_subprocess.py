@@ -18,7 +18,7 @@ from unittest import mock
 import gevent
 import gevent.os
 import pytest
-from gevent import subprocess
+from gevent import _reaper, subprocess
 from gevent.event import AsyncResult, Event
 from gevent.exceptions import BlockingSwitchOutError
 from gevent.fileobject import FileObjectPosix
@@ -314,6 +314,32 @@ def test_status_that_nobody_knows(method):
 
 
 @pytest.mark.parametrize("method", ["pidfd", "sigchld"])
+@pytest.mark.parametrize("call", ["_waitpid", "_wait4", "_waitid"])
+def test_handler_that_comes_in_the_middle(method, monkeypatch, call):
+    """A signal handler that collects children may run between any two steps of asking for one: whoever asks hears of it all the same."""
+    real = getattr(_reaper, call)
+    if real is None:
+        pytest.skip("os.waitid is not in this interpreter")
+    taken = []
+
+    def interrupted(*args):
+        if not taken:
+            taken.append(None)
+            taken[0] = gevent.os.waitpid(-1, os.WNOHANG)
+        return real(*args)
+
+    child = Popen(["sh", "-c", "exit 7"])
+    wait_for_end(child.pid)
+    monkeypatch.setattr(_reaper, call, interrupted)
+    if call == "_waitpid":
+        assert child.wait() == 7
+    else:  # as a watcher asks
+        watching = _reaper.claim(child.pid)
+        assert _reaper.collect(watching, keep=True) == (child.pid, 7 << 8)
+        assert child.wait() == 7
+    assert taken == [(child.pid, 7 << 8)]
+
+
 @pytest.mark.parametrize("patched", ["patched", "plain"])
 def test_sigchld_handlers(method, patched):
     """SUB-07: handlers for SIGCHLD, set before and after, that collect children or not, and a storm of children: nothing is lost."""
