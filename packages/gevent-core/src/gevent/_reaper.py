@@ -141,6 +141,8 @@ def collect(mine, keep=False):
                 if not mine.changes and mine.end is None:
                     mine.end = _kept.get(mine.pid)
                     if mine.end is None:
+                        if mine.pid:  # nothing will ever be heard of it
+                            release(mine)
                         raise
         if mine.changes:
             return mine.changes.popleft()
