@@ -4,6 +4,7 @@ Some pages are made from other files at the start of each build, see _ext/pages.
 """
 
 import importlib
+import os
 import re
 import sys
 from pathlib import Path
@@ -30,6 +31,8 @@ html_static_path = ["_static"]
 html_css_files = ["gevent.css"]
 html_title = f"gevent {release}"
 
+# The compiled modules have the docstrings, not the stubs beside them.
+os.environ["SPHINX_AUTODOC_IGNORE_NATIVE_MODULE_TYPE_STUBS"] = "1"
 autodoc_default_options = {"members": True, "undoc-members": False, "show-inheritance": True}
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False  # those of the standard library are not written for Sphinx
