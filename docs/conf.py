@@ -65,6 +65,13 @@ def skip_repeated(app, what, name, obj, skip, options):
     return True if _shown.setdefault(obj, home) != page else None
 
 
+def first_paragraph(app, what, name, obj, options, lines):
+    """Of a function that is the interpreter's own code, run in a module of ours, show what it does; its examples are for doctest there."""
+    code = getattr(obj, "__code__", None)
+    if code is not None and Path(code.co_filename).parent == Path(os.__file__).parent and "" in lines:
+        del lines[lines.index("") :]
+
+
 def leave_unlinked(app, env, node, content):
     """Names of ours that exist but have no description, a base class for example, need no link. Misspelt ones stay errors."""
     target = node.get("reftarget") or ""
@@ -85,4 +92,5 @@ def leave_unlinked(app, env, node, content):
 def setup(app):
     app.connect("builder-inited", write_all)
     app.connect("autodoc-skip-member", skip_repeated)
+    app.connect("autodoc-process-docstring", first_paragraph)
     app.connect("missing-reference", leave_unlinked)

@@ -1,10 +1,11 @@
 """Forking, waiting for children, and reading and writing descriptors, without keeping other greenlets waiting.
 
-    >>> from gevent import os
-    >>> pid = os.fork()
+    >>> import os
+    >>> import gevent.os
+    >>> pid = gevent.os.fork()
     >>> if not pid:
     ...     os._exit(7)
-    >>> os.waitpid(pid, 0) == (pid, 7 << 8)
+    >>> gevent.os.waitpid(pid, 0) == (pid, 7 << 8)
     True
 
 *Forking.* gevent is usable in a forked child at once, however that was forked: see :func:`gevent.reinit`. :func:`fork` and
