@@ -2,7 +2,7 @@
 
 Every test that takes ``core`` or ``loop`` runs once for each backend in BACKENDS; one that is not built is skipped and says so. What
 changes the whole process (forking, default loops, process-wide signal state, exit) is a script in ``scripts/core_*.py``, run as a
-child. What only one backend can show (reference counts, memory) is in ``test_core_<backend>.py``.
+child. What both give back (references, memory, descriptors) is in ``test_core_resources.py``.
 """
 
 import contextlib
@@ -25,9 +25,9 @@ import weakref
 import greenlet
 import pytest
 from gevent_testkit import collect_garbage, run_script
+from gevent_testkit.backends import BACKENDS, find_backend
 from gevent_testkit.children import has_pidfd
 
-BACKENDS = ["cext", "cffi"]
 SCRIPTS = pathlib.Path(__file__).parent / "scripts"
 
 #: Every kind of watcher, by the name of its class and of the loop's method.
@@ -35,24 +35,6 @@ KINDS = ["io", "timer", "signal", "child", "stat", "async_", "idle", "prepare", 
 
 #: A signal that no other test uses and whose Python handler is put back after each test.
 SIGNAL = signal.SIGUSR2
-
-
-def find_backend(name):
-    """The module of the backend *name*; ModuleNotFoundError only where it is not built."""
-    full_name = f"gevent._libev.{name}"
-    if importlib.util.find_spec(full_name) is None:
-        raise ModuleNotFoundError(f"no module named {full_name!r}", name=full_name)
-    return importlib.import_module(full_name)
-
-
-@pytest.fixture(params=BACKENDS)
-def core(request):
-    try:
-        return find_backend(request.param)
-    except ModuleNotFoundError as error:
-        if error.name != f"gevent._libev.{request.param}":
-            raise
-        pytest.skip(f"the {request.param} backend is not built for this interpreter")
 
 
 @pytest.fixture
@@ -2846,6 +2828,18 @@ def test_collect_stopped(loop, watchers, kind):
     run(loop)
 
 
+def test_collect_closed(loop, watchers, kind):
+    """close() is stop() for a watcher whose event may be on its way."""
+    watcher = watchers.make(loop, kind)
+    watcher.start(print)
+    watcher.feed(1, print)
+    watcher.close()
+    gone = weakref.ref(watcher)
+    del watcher
+    assert collected([gone]) == [True]
+    run(loop)
+
+
 def test_collect_in_a_cycle_with_its_callback(loop, watchers, kind):
     """A started one stays, as nothing but the event is to end it; after stop() the cycle is garbage."""
 
@@ -2908,6 +2902,28 @@ def test_collect_started_fed_and_stopped(loop, watchers, kind):
     del watcher
     assert collected([gone]) == [True]
     run(loop)
+
+
+def test_collect_while_its_event_is_pending(loop, watchers, kind):
+    """Stopped and gone by the callback of an event of the same round; what is started in its place gets nothing of it."""
+    seen = []
+    holder = [watchers.make(loop, kind)]
+    gone = weakref.ref(holder[0])
+    other = loop.timer(30, ref=False)
+    killer = loop.async_(priority=2)
+
+    def kill():
+        assert holder[0].pending
+        holder.pop().stop()
+        seen.append(collected([gone]))
+        other.start(seen.append, "started in its place")
+
+    holder[0].start(seen.append, kind)
+    holder[0].feed(1, seen.append, kind)
+    killer.feed(1, kill)
+    run(loop)
+    other.stop()
+    assert seen == [[True]]
 
 
 def test_collect_inside_the_own_callback(loop, watchers, kind):

@@ -12,6 +12,7 @@ import signal
 import pytest
 
 from gevent_testkit import leaks
+from gevent_testkit.backends import core  # noqa: F401 - found here by name, as those of the fixtures
 from gevent_testkit.fixtures import closing, listener, pair, reports, tcp, unresponsive  # noqa: F401 - found here by name
 from gevent_testkit.freshness import CFFI_BUILD, stale_modules
 from gevent_testkit.interpreters import runs_sources

@@ -2,7 +2,7 @@
 
 Run it from anywhere, with the interpreter that gevent-core is built for and with valgrind installed::
 
-    python packages/gevent-core/tests/scripts/valgrind_core.py                    # all of test_core.py and test_core_cext.py
+    python packages/gevent-core/tests/scripts/valgrind_core.py                    # all of test_core.py and test_core_resources.py
     python packages/gevent-core/tests/scripts/valgrind_core.py -k "collect"       # arguments go to pytest
     python packages/gevent-core/tests/scripts/valgrind_core.py --leaks -k destroy # also memory that nothing points to
     python packages/gevent-core/tests/scripts/valgrind_core.py --script destroy_inside cext   # one of the core_*.py scripts
@@ -60,7 +60,7 @@ def main():
     parser.add_argument("--scripts", action="store_true", help="run all of the core_*.py scripts instead")
     options, rest = valgrind.parse(parser)
     if not options.script and not options.scripts:
-        files = [TESTS / "test_core.py", TESTS / "test_core_cext.py"]
+        files = [TESTS / "test_core.py", TESTS / "test_core_resources.py"]
         return valgrind.run_pytest(options, rest, files, LEFT_OUT, **ENVIRONMENT)
     status = 0
     for name, *arguments in [rest] if options.script else [(name, "cext", *arguments) for name, *arguments in RUNS]:
