@@ -7,6 +7,7 @@ import inspect
 import io
 import os
 import resource
+import shutil
 import signal
 import subprocess as stdlib
 import sys
@@ -90,16 +91,28 @@ def test_functions():
 
 def test_switches_of_the_standard_module(monkeypatch):
     """What the documentation says how to switch off is switched off here too, set there or here; whatever was set last."""
+    spawned = []
+    monkeypatch.setattr(Popen, "_posix_spawn", lambda self, *args: spawned.append(True) or 1 / 0)
+    for module, value in ((stdlib, True), (stdlib, False), (subprocess, True), (stdlib, True), (subprocess, False)):
+        monkeypatch.setattr(module, "_USE_POSIX_SPAWN", value)
+        try:
+            Popen([shutil.which("true")], close_fds=False).wait()
+        except ZeroDivisionError:
+            continue
+        spawned.append(False)
+    assert spawned == [True, False, True, True, False]
+
+
+@pytest.mark.skipif(not hasattr(stdlib, "_USE_VFORK"), reason="the standard module of this interpreter has no switch for vfork()")
+def test_the_switch_for_vfork(monkeypatch):
     used = []
-    monkeypatch.setattr(subprocess, "_fork_exec", lambda *args: used.append(args[-1]) or 1 / 0, raising=False)
-    if not hasattr(stdlib, "_fork_exec") or sys.version_info < (3, 11):
-        pytest.skip("this interpreter has no _fork_exec with the switch as an argument")
+    monkeypatch.setattr(subprocess, "_fork_exec", lambda *args: used.append(bool(args[-1])) or 1 / 0)
     for module, value in ((None, True), (stdlib, False), (subprocess, True), (stdlib, True), (subprocess, False)):
         if module is not None:
             monkeypatch.setattr(module, "_USE_VFORK", value)
         with pytest.raises(ZeroDivisionError):
             Popen(["true"])
-    assert [bool(each) for each in used] == [True, False, True, True, False]
+    assert used == [True, False, True, True, False]
 
 
 def test_others_run_meanwhile(method):
