@@ -437,15 +437,16 @@ for lock in (threading.RLock(), threading._PyRLock()):
 
 
 def test_settings_of_subprocess():
-    """What a program sets in the module is what counts, as the interpreter documents for _USE_VFORK and _USE_POSIX_SPAWN."""
+    """What a program sets in the module is what counts, as documented for _USE_POSIX_SPAWN, and up to 3.13 for _USE_VFORK."""
     check(
         PATCHED
         + """
 import subprocess
 import gevent.subprocess
 
-subprocess._USE_POSIX_SPAWN = subprocess._USE_VFORK = False
-assert (gevent.subprocess._USE_POSIX_SPAWN, gevent.subprocess._USE_VFORK) == (False, False)
+for switch in {"_USE_POSIX_SPAWN", "_USE_VFORK"} & set(vars(subprocess)):
+    setattr(subprocess, switch, False)
+    assert getattr(gevent.subprocess, switch) is False, switch
 
 class Traced(subprocess.Popen):
     seen = []

@@ -3,10 +3,14 @@
 Without arguments this is the parent, which starts itself again with one; the child works if others run in it while it waits.
 """
 
+import io
 import os
 import pty
 import subprocess
 import sys
+
+#: More than the stream's buffer and the pipe hold.
+MUCH = io.DEFAULT_BUFFER_SIZE + 100_000
 
 
 def child():
@@ -34,8 +38,8 @@ def child():
     assert len(ticks) > 5, ticks
     if not sys.stdin.isatty():
         del ticks[:]
-        # More than a pipe holds, by several greenlets: the reader begins when it was told to on the other pipe.
-        jobs = [gevent.spawn(print, letter * 100_000) for letter in "ab"]
+        # By several greenlets: the reader begins when it was told to on the other pipe.
+        jobs = [gevent.spawn(print, letter * MUCH) for letter in "ab"]
         gevent.sleep(0.05)
         assert not any(job.ready() for job in jobs)
         print("go", file=sys.stderr, flush=True)
@@ -63,7 +67,7 @@ def parent_with_pipes():
         rest = process.stdout.read()
         assert process.stderr.read() == ""
     assert process.returncode == 0
-    assert sorted(rest[:-7]) == sorted("a" * 100_000 + "b" * 100_000 + "\n\n")
+    assert sorted(rest[:-7]) == sorted("a" * MUCH + "b" * MUCH + "\n\n")
     assert rest.endswith("the end")
 
 
