@@ -389,7 +389,7 @@ def test_memory_of_watchers(loop, make):
         watcher.feed(1, int)
         loop.run(nowait=True)
 
-    assert growth(step, 300) < 1
+    assert growth(step) < 1
 
 
 @counted
