@@ -86,6 +86,8 @@ class Interruption:
         return self.trace
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)  # a child for each of some hundred steps
 def test_taken_by_a_signal_handler_that_interrupts(spawn):
     """In the middle of claim() and collect(), wherever that is: the claim holds."""
 
