@@ -474,7 +474,7 @@ def test_decoder_keeps_what_was_right(http1):
 
 def test_fields_are_encoded(http1):
     """WSG-22: names go out as the application spelled them."""
-    fields, length, date, connection, coding = http1.encode_fields(
+    fields, number, length, date, connection, coding = http1.encode_fields(
         [("x-Mixed-CASE", "a"), ("Content-Length", "5"), ("DATE", "now"), ("connection", "close"), ("X-L", "\xe9")]
     )
     assert fields == [
@@ -483,7 +483,8 @@ def test_fields_are_encoded(http1):
         (b"DATE", b"now"),
         (b"X-L", b"\xe9"),
     ]
-    assert (length, date, connection, coding) == ("5", "now", "close", None)
+    assert (number, length, date, connection, coding) == (5, "5", "now", "close", None)
+    assert http1.encode_fields([("A", "b")])[1:3] == (-1, None)
 
 
 def test_transfer_encoding_is_left_to_the_server(http1):
@@ -511,6 +512,11 @@ def test_transfer_encoding_is_left_to_the_server(http1):
         ([("X-H\xe9ad", "a")], ValueError, "X-H\xe9ad"),
         ([("", "a")], ValueError, "empty"),
         ([("Content-Length", "1"), ("content-length", "1")], AssertionError, "Content-Length"),
+        ([("Content-Length", "")], ValueError, "Content-Length"),
+        ([("Content-Length", "+1")], ValueError, "'+1'"),
+        ([("Content-Length", "1 ")], ValueError, "'1 '"),
+        ([("Content-Length", "1, 1")], ValueError, "'1, 1'"),
+        ([("Content-Length", "9" * 19)], ValueError, "9" * 19),
     ],
 )
 def test_bad_fields(http1, headers, error, match):

@@ -1,6 +1,7 @@
 """The WSGI server, over real connections: what clients see on the wire, and what ends up in the logs."""
 
 import errno
+import gc
 import gzip
 import io
 import logging
@@ -13,6 +14,7 @@ import struct
 import sys
 import tempfile
 import time
+import tracemalloc
 import types
 import warnings
 import wsgiref.validate
@@ -684,6 +686,27 @@ def test_many_connections_at_once(site):
     for number, client in enumerate(clients):
         client.send(request(method="POST", body=b"%d" % number))
     assert [Response(client).body for client in clients] == [b"%d" % number for number in range(100)]
+
+
+def test_idle_connections_keep_no_body(site):
+    """What was received for one request is not kept while the connection waits for the next."""
+    here = site(echo)
+    clients = [here.client() for _ in range(20)]
+    body = b"x" * 60000
+
+    def ask_all():
+        for client in clients:
+            assert client.ask(request(method="POST", body=body)).body == body
+
+    ask_all()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        ask_all()
+        kept = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert kept < len(clients) * 10000
 
 
 def test_idle_connections_are_closed(site):

@@ -20,6 +20,11 @@ _READ = 1
 
 def _handle_and_close_when_done(handle, close, args):
     try:
+        if len(args) == 2:
+            # Said like this the interpreter needs no second frame on the C stack; whatever stands there is copied each time
+            # that the handler's greenlet waits.
+            first, second = args
+            return handle(first, second)
         return handle(*args)
     finally:
         close(*args)

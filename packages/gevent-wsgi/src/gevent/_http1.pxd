@@ -31,7 +31,10 @@ cdef Py_ssize_t _KEYS_LONGEST
 cdef Py_ssize_t _FIELD_NAMES_LIMIT
 cdef dict _STATUSES
 cdef Py_ssize_t _STATUSES_LIMIT
-cdef int _LENGTH_DIGITS
+cdef int _LENGTH_DIGITS, _NO_NUMBER, _TOO_LARGE
+
+@cython.locals(p='const unsigned char *', i=Py_ssize_t, value='long long', digits=int)
+cdef long long _digits(bytes data, Py_ssize_t start, Py_ssize_t end) except -3
 
 cpdef str environ_key(str name)
 cdef str _unquote(bytes path)
@@ -119,7 +122,7 @@ cdef class HeadParser:
     @cython.locals(member=str)
     cdef int _expectation(self, str value) except -1
 
-    @cython.locals(p='const unsigned char *', i=Py_ssize_t, value='long long', digits=int)
+    @cython.locals(value='long long')
     cdef int _length(self, bytes data, Py_ssize_t start, Py_ssize_t end) except -1
 
     cdef int _coding(self) except -1
@@ -161,7 +164,7 @@ cpdef tuple encode_status(status)
 cdef _check_headers(headers)
 cdef long _LENGTHS
 
-@cython.locals(fields=list, name_octets=bytes, value_octets=bytes, size=Py_ssize_t, lowered=str)
+@cython.locals(fields=list, name_octets=bytes, value_octets=bytes, size=Py_ssize_t, lowered=str, number='long long')
 cpdef tuple encode_fields(headers)
 
 @cython.locals(parts=list)

@@ -208,8 +208,28 @@ _FOLD = re.compile(rb"\r\n[ \t]+")
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _IP_FUTURE = re.compile(rb"[vV][0-9A-Fa-f]+\.[-._~!$&'()*+,;=:0-9A-Za-z]+")
 
-# Longer than any length that can be meant; keeps the number inside 63 bits.
+# More digits than any length has that can be meant; keeps the number inside 63 bits.
 _LENGTH_DIGITS = 18
+
+# What _digits returns for what is no number.
+_NO_NUMBER = -1
+_TOO_LARGE = -2
+
+
+def _digits(data, start, end):
+    """The number that data[start:end] is in decimal digits and nothing else, or _NO_NUMBER or _TOO_LARGE."""
+    p = data
+    value = 0
+    digits = 0
+    i = start
+    while i < end and _CLASS[p[i]] & DIGIT:
+        if digits or p[i] != ZERO:
+            digits += 1
+            if digits > _LENGTH_DIGITS:
+                return _TOO_LARGE
+        value = value * 10 + (p[i] - ZERO)
+        i += 1
+    return _NO_NUMBER if i < end or i == start else value
 
 
 def _percent_octet(match):
@@ -670,20 +690,12 @@ class HeadParser:
                 raise BadRequest(f"Expect: {value!r} cannot be met", 417)
 
     def _length(self, data, start, end):
-        p = data
         if self.content_length >= 0:
             raise BadRequest("more than one Content-Length header")
-        value = 0
-        digits = 0
-        i = start
-        while i < end and _CLASS[p[i]] & DIGIT:
-            if digits or p[i] != ZERO:
-                digits += 1
-                if digits > _LENGTH_DIGITS:
-                    raise BadRequest("Content-Length is too large", 413)
-            value = value * 10 + (p[i] - ZERO)
-            i += 1
-        if i < end or i == start:
+        value = _digits(data, start, end)
+        if value == _TOO_LARGE:
+            raise BadRequest("Content-Length is too large", 413)
+        if value < 0:
             raise BadRequest(f"Invalid Content-Length: {data[start:end].decode('latin-1')!r}")
         self.content_length = value
 
@@ -1085,14 +1097,16 @@ _LENGTHS = sum(
 def encode_fields(headers):
     """Check and encode response headers, a list of (str, str).
 
-    Returns (fields, content_length, date, connection, transfer_encoding): a new list of pairs of
-    bytes, with names spelled as given, and the values, as str, of the four headers that framing
-    depends on, or None. Connection and Transfer-Encoding are not among the fields, nor are other headers
-    that concern one connection only: these are the server's business. Raises TypeError for what is no
-    list of pairs, UnicodeError for what is not a latin-1 str, ValueError for characters that cannot
-    stand in a header, AssertionError for a repeated Content-Length.
+    Returns (fields, length, content_length, date, connection, transfer_encoding): a new list of pairs of
+    bytes, with names spelled as given; the length of the body, -1 where it is not announced; and the
+    values, as str, of the four headers that framing depends on, or None. Connection and Transfer-Encoding are
+    not among the fields, nor are other headers that concern one connection only: these are the server's
+    business. Raises TypeError for what is no list of pairs, UnicodeError for what is not a latin-1 str,
+    ValueError for characters that cannot stand in a header and for a Content-Length that is no number,
+    AssertionError for a repeated one.
     """
     fields = []
+    number = _NO_NUMBER
     length = None
     date = None
     connection = None
@@ -1110,6 +1124,9 @@ def encode_fields(headers):
             if lowered == "content-length":
                 if length is not None:
                     raise AssertionError(f"Content-Length is given twice: {length!r}, {value!r}")
+                number = _digits(value_octets, 0, len(value_octets))
+                if number < 0:
+                    raise ValueError(f"Content-Length of the response is not a number of bytes: {value!r}")
                 length = value
             elif lowered == "date":
                 if date is not None:
@@ -1124,7 +1141,7 @@ def encode_fields(headers):
             elif lowered in _HOP_BY_HOP:
                 continue
         fields.append((name_octets, value_octets))
-    return fields, length, date, connection, coding
+    return fields, number, length, date, connection, coding
 
 
 def response_head(status, fields):

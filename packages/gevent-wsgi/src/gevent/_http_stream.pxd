@@ -29,7 +29,7 @@ cdef class ConnectionReader:
     cdef _receive_paced(self)
     cpdef bint fill(self) except -1
     cpdef Py_ssize_t buffered(self) except -1
-    @cython.locals(data=bytes, pos=Py_ssize_t)
+    @cython.locals(data=bytes, pos=Py_ssize_t, stop=Py_ssize_t, p='const unsigned char *')
     cpdef bytes read1(self, Py_ssize_t size=*)
     @cython.locals(wanted=Py_ssize_t, left=Py_ssize_t, piece=bytes, pieces=list)
     cpdef bytes read(self, object size=*)
@@ -60,7 +60,8 @@ cdef class Input:
     cdef _decode_from_file(self, list pieces, object size)
     @cython.locals(start=Py_ssize_t, data=bytes)
     cdef bytes _take_pending(self, object size)
-    @cython.locals(left='long long', reader=ConnectionReader, pos=Py_ssize_t, piece=bytes, pieces=list)
+    @cython.locals(left='long long', reader=ConnectionReader, pos=Py_ssize_t, stop=Py_ssize_t, p='const unsigned char *', piece=bytes,
+                   pieces=list)
     cpdef bytes read(self, object length=*)
     @cython.locals(start=Py_ssize_t, found=Py_ssize_t, stop=Py_ssize_t, piece=bytes, pieces=list)
     cpdef bytes readline(self, object size=*)

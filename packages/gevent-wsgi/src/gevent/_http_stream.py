@@ -157,8 +157,9 @@ class ConnectionReader:
             self.data = b""
             self.pos = 0
             return data[pos:] if pos else data
-        self.pos = pos + size
-        return data[pos : pos + size]
+        self.pos = stop = pos + size
+        p = data
+        return p[pos:stop]
 
     def read(self, size=-1):
         """*size* octets, fewer only at the end of the stream; all up to the end without a size."""
@@ -401,11 +402,13 @@ class Input:
         if 0 < left <= length and self.socket is None and not self._pending and type(self.rfile) is ConnectionReader:
             reader = self.rfile
             pos = reader.pos
-            if left <= len(reader.data) - pos:  # all of it came with the head
+            stop = pos + left
+            if stop <= len(reader.data):  # all of it came with the head
                 self._left = 0
                 self.position += left
-                reader.pos = pos + left
-                return reader.data[pos : pos + left]
+                reader.pos = stop
+                p = reader.data
+                return p[pos:stop]
         pieces = []
         while length > 0:
             piece = self._take_pending(length) if self._pending else self._receive(length)

@@ -63,6 +63,7 @@ cdef class ConnectionHandler:
     cdef public bint response_use_chunked
     cdef public bint connection_upgraded
     cdef object _provided_connection
+    cdef long long _announced
     cdef long long _body_left
     cdef bint _sends_body
     cdef bint _overlong
@@ -82,6 +83,10 @@ cdef class ConnectionHandler:
     cdef object _remote_addr
     cdef object _remote_port
     cdef object _settings
+    cdef long long _max_body
+    cdef object _body_timeout
+    cdef object _min_body_rate
+    cdef object _keep_alive_timeout
     cdef object _sendmsg
     cdef dict _namespace
     cdef bint _asks_server
@@ -135,7 +140,7 @@ cdef class ConnectionHandler:
 
     cpdef handle_one_response(self)
     cpdef run_application(self)
-    @cython.locals(octets=bytes, fields=list)
+    @cython.locals(octets=bytes, fields=list, announced='long long')
     cpdef start_response(self, object status, object headers, object exc_info=*)
     cpdef process_result(self)
     @cython.locals(out=list)

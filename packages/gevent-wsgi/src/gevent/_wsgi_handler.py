@@ -180,6 +180,7 @@ class ConnectionHandler:
         self.connection_upgraded = False
         self._orig_status = None  # as given by the application, str
         self._provided_connection = None
+        self._announced = -1  # provided_content_length as a number; -1: none
         self._body_left = -1  # what Content-Length still promises; -1: nothing
         self._sends_body = True  # false for HEAD, 204 and 304
         self._overlong = False  # the application gave more than it announced
@@ -199,6 +200,11 @@ class ConnectionHandler:
         self._remote_addr = None
         self._remote_port = None
         self._settings = settings
+        # Those that every request with a body asks for.
+        self._max_body = -1 if settings.max_body is None else settings.max_body
+        self._body_timeout = settings.body_timeout
+        self._min_body_rate = settings.min_body_rate
+        self._keep_alive_timeout = settings.keep_alive_timeout
         self._namespace = namespace
         self._asks_server = asks_server
         self._environ_class = getattr(server, "environ_class", dict)
@@ -278,7 +284,7 @@ class ConnectionHandler:
             set_timeout(self.socket, self._settings.write_timeout)
             # A connection is made to send a request on it: that one may not keep us waiting as others may.
             reader.limit(self._settings.header_timeout)
-            reader.timeout = self._settings.keep_alive_timeout
+            reader.timeout = self._keep_alive_timeout
             if live is not None and server.closing:
                 # Accepted before the server was closed, and still to be served.
                 self._stop_soon()
@@ -458,7 +464,7 @@ class ConnectionHandler:
         if self.close_connection or self.connection_upgraded or self._is_closed():
             return None
         if not self._ordinary:
-            self._reader.timeout = self._settings.keep_alive_timeout
+            self._reader.timeout = self._keep_alive_timeout
             self._reader.pace(None)
         if self._stopping:
             self._phase = READ_HEAD
@@ -478,14 +484,15 @@ class ConnectionHandler:
         """Receive and parse a request's head; false when the client closes instead. Blocks."""
         reader = self._reader
         parser = self._parser
-        data = reader.data
-        pos = reader.pos
-        if pos >= len(data):
+        if reader.pos >= len(reader.data):
+            # Keep nothing while the connection is idle, neither in the parser nor in the buffer.
             parser.release()
+            reader.data = b""
+            reader.pos = 0
             if not reader.fill():
                 return False
-            data = reader.data
-            pos = 0
+        data = reader.data
+        pos = reader.pos
         environ = self._new_environ()
         end = parser.parse(data, pos, environ, self._line_limit())
         if end < 0:
@@ -540,9 +547,8 @@ class ConnectionHandler:
     def _check_request(self):
         """See to what makes a request not an ordinary one."""
         parser = self._parser
-        most = self._settings.max_body
-        if most is not None and parser.content_length > most:
-            raise BadRequest(f"request body of {parser.content_length} bytes is longer than {most} bytes", 413)
+        if parser.content_length > self._max_body and self._max_body >= 0:
+            raise BadRequest(f"request body of {parser.content_length} bytes is longer than {self._max_body} bytes", 413)
         if (parser.upgrade or parser.command == "CONNECT") and not parser.chunked and parser.content_length <= 0:
             # Whoever takes the connection over has time limits of his own, and may do so without telling us.
             self._released = True
@@ -677,10 +683,11 @@ class ConnectionHandler:
                 self.socket if parser.expect_continue else None,
                 parser.chunked,
             )
-            body.max_length = self._settings.max_body
-            self._reader.timeout = self._settings.body_timeout
-            if self._settings.min_body_rate is not None:
-                self._reader.pace(self._settings.min_body_rate)
+            if parser.chunked and self._max_body >= 0:
+                body.max_length = self._max_body
+            self._reader.timeout = self._body_timeout
+            if self._min_body_rate is not None:
+                self._reader.pace(self._min_body_rate)
         else:
             body = self._no_body
         self._body = self.wsgi_input = environ["wsgi.input"] = body
@@ -809,12 +816,9 @@ class ConnectionHandler:
             raise self.ApplicationError(f"start_response called, for {status!r}, when the request was over")
 
         code, octets = encode_status(status)
-        fields, length, date, connection, coding = encode_fields(headers)
-        if length is not None:
-            if not (length.isascii() and length.isdigit()):
-                raise ValueError(f"Content-Length of the response is not a number: {length!r}")
-            if code in _NO_BODY and int(length):
-                raise self.ApplicationError(f"Invalid Content-Length for {code} response: {length!r} (must be absent or zero)")
+        fields, announced, length, date, connection, coding = encode_fields(headers)
+        if announced > 0 and code in _NO_BODY:
+            raise self.ApplicationError(f"Invalid Content-Length for {code} response: {length!r} (must be absent or zero)")
         if coding is not None and coding.strip().lower() != "chunked":
             raise self.ApplicationError(f"Transfer-Encoding is the server's business, not the application's: {coding!r}")
         if code == 101:
@@ -823,7 +827,7 @@ class ConnectionHandler:
         elif self._released and not self._reader.taken and not self._is_tunnel(code):
             self._released = False
             self._reader.restore(self._settings.write_timeout)
-            self._reader.timeout = self._settings.keep_alive_timeout
+            self._reader.timeout = self._keep_alive_timeout
         if connection is not None and has_token(connection, "close"):
             self.close_connection = True
         self.status = octets
@@ -831,6 +835,7 @@ class ConnectionHandler:
         self.code = code
         self.response_headers = fields
         self.provided_content_length = length
+        self._announced = announced
         self.provided_date = date
         self._provided_connection = connection
         self.response_use_chunked = False
@@ -891,14 +896,13 @@ class ConnectionHandler:
                 and len(data) <= _JOIN_LIMIT
                 and self.code >= 200
                 and self.code not in _NO_BODY
-                and (self.provided_content_length is None or int(self.provided_content_length) == len(data))
+                and (self._announced < 0 or self._announced == len(data))
                 and not self.provided_date
                 and self._provided_connection is None
             ):
                 # Nine responses in ten. All that is left out here comes to nothing for them.
                 self.headers_sent = True
-                has_length = self.provided_content_length is not None
-                self._send(whole_response(self.status, self.response_headers, _date.get(now()), data, has_length))
+                self._send(whole_response(self.status, self.response_headers, _date.get(now()), data, self._announced >= 0))
                 return
         for data in result:
             if type(data) is not bytes:
@@ -907,8 +911,8 @@ class ConnectionHandler:
                 break
         if self.code in _NO_BODY and any(result):
             raise self.ApplicationError(f"The {self.code} response must have no body")
-        if self.provided_content_length is not None and self.command != "HEAD" and self.code != 304:
-            if self._known_length() != int(self.provided_content_length):
+        if self._announced >= 0 and self.command != "HEAD" and self.code != 304:
+            if self._known_length() != self._announced:
                 self.close_connection = True  # as that is how it will end, the head shall say so
         self.finalize_headers()
         out = [self._begin_body()]
@@ -1020,6 +1024,7 @@ class ConnectionHandler:
         """RFC 9110 8.6: a 204 has none, nor has what turns the connection into a tunnel."""
         self.response_headers[:] = [field for field in self.response_headers if field[0].lower() != b"content-length"]
         self.provided_content_length = None
+        self._announced = -1
 
     def _known_length(self):
         """The length of the whole body if it can be told now, else None."""
@@ -1044,8 +1049,8 @@ class ConnectionHandler:
     def _begin_body(self):
         """The octets of the head; from here on the response cannot be replaced by another."""
         code = self.code
-        if self.provided_content_length and self._body_left < 0 and not self.response_use_chunked:
-            self._body_left = int(self.provided_content_length)
+        if self._body_left < 0 and not self.response_use_chunked:
+            self._body_left = self._announced
         if self.command == "HEAD" or code == 204 or code == 304:
             self._sends_body = False
         elif self._is_tunnel(code):
@@ -1103,6 +1108,7 @@ class ConnectionHandler:
             size = decimal(left)
             self.response_headers.append((b"Content-Length", size))
             self.provided_content_length = size.decode("ascii")
+            self._announced = left
         self.finalize_headers()
         head = self._begin_body()
         # PEP 3333: up to the Content-Length, or to the end of the file. Parts of files are sent like this.
