@@ -123,14 +123,28 @@ def adapt_locks(synchronize):
     native = _multiprocessing.SemLock
     recursive = synchronize.RECURSIVE_MUTEX
 
-    class SemLock(native):
+    # Over it, not a subclass: CPython 3.9 allocates one of those without room for its attributes.
+    class SemLock:
         _gevent = True
+        SEM_VALUE_MAX = native.SEM_VALUE_MAX
         _owner = None  # of a recursive one: the greenlet that has it
 
+        def __init__(self, *args, **kwargs):
+            self._native = native(*args, **kwargs)
+
+        @classmethod
+        def _rebuild(cls, *state):
+            self = cls.__new__(cls)
+            self._native = native._rebuild(*state)
+            return self
+
+        def __getattr__(self, name):
+            return getattr(self._native, name)
+
         def _try(self):
-            if self.kind == recursive and native._is_mine(self) and self._owner is not getcurrent():
+            if self.kind == recursive and self._native._is_mine() and self._owner is not getcurrent():
                 return False  # the native one would let every greenlet of this thread in
-            return native.acquire(self, False)
+            return self._native.acquire(False)
 
         def acquire(self, block=True, timeout=None):
             if not block:
@@ -144,10 +158,10 @@ def adapt_locks(synchronize):
         def release(self):
             if self.kind == recursive and not self._is_mine():
                 raise AssertionError("attempt to release recursive lock not owned by thread")
-            native.release(self)
+            self._native.release()
 
         def _is_mine(self):
-            return native._is_mine(self) and (self.kind != recursive or self._owner is getcurrent())
+            return self._native._is_mine() and (self.kind != recursive or self._owner is getcurrent())
 
         def __enter__(self):
             return self.acquire()
