@@ -1022,19 +1022,17 @@ def test_thread_result_destroyed_on_its_way():
 
 # ---- forking ---------------------------------------------------------------------------------------------------------------------
 
-FORK_WARNING = {"PYTHONWARNINGS": "error,ignore:This process:DeprecationWarning"}
-
 
 @pytest.mark.parametrize("how", ["reinit", "loop", "plain", "multiprocessing"])
 def test_fork(how):
     """THP-03: the pool works in the child: after gevent.reinit(), after the loop's alone, and when nobody was told of the fork."""
-    assert run_script(SCRIPTS / "threadpool_fork.py", how, env=FORK_WARNING).check().stdout == "parent ok\n"
+    assert run_script(SCRIPTS / "threadpool_fork.py", how).check().stdout == "parent ok\n"
 
 
 @pytest.mark.parametrize("how", ["reinit", "plain"])
 def test_fork_with_tasks_under_way(how):
     """THP-03: in the child, what was running fails, what was waiting is done there too; the parent notices nothing."""
-    assert run_script(SCRIPTS / "threadpool_fork_busy.py", how, env=FORK_WARNING).check().stdout == "parent ok\n"
+    assert run_script(SCRIPTS / "threadpool_fork_busy.py", how).check().stdout == "parent ok\n"
 
 
 # ---- ThreadPoolExecutor ----------------------------------------------------------------------------------------------------------

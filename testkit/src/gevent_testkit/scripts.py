@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: Errors, but for what CPython 3.12 and later say of a fork beside native threads, which many scripts are about.
+_WARNINGS = "error,ignore:This process:DeprecationWarning"
+
 
 class Result(NamedTuple):
     """How a child ended: its exit status (negative: the signal that killed it) and what it printed."""
@@ -42,11 +45,11 @@ def run_script(
     """Run *script* in a child of the running interpreter and wait for it; returns a :class:`Result`.
 
     *script* is a :class:`~pathlib.Path` of a file, or the source itself. *env* is laid over the environment; a value of None
-    removes a variable. Warnings are errors in the child too, unless *env* sets ``PYTHONWARNINGS``. After *timeout* seconds the
-    child and all its children are killed, and AssertionError tells what was printed so far.
+    removes a variable. Warnings are errors in the child too, but for those of forks beside threads; *env* may set ``PYTHONWARNINGS``.
+    After *timeout* seconds the child and all its children are killed, and AssertionError tells what was printed so far.
     """
     command = [sys.executable, *([str(script)] if isinstance(script, Path) else ["-c", script]), *map(str, arguments)]
-    wanted = {**os.environ, "PYTHONWARNINGS": "error", "PYTHONFAULTHANDLER": "1", **(env or {})}
+    wanted = {**os.environ, "PYTHONWARNINGS": _WARNINGS, "PYTHONFAULTHANDLER": "1", **(env or {})}
     environment = {name: str(value) for name, value in wanted.items() if value is not None}
     # A session of its own, so that grandchildren which inherited the pipes can be killed along with the child.
     process = subprocess.Popen(
