@@ -25,7 +25,6 @@ import select as _select
 import subprocess as _stdlib
 import sys as _sys
 import types as _types
-from importlib.util import find_spec as _find_spec
 
 from gevent._children import wait_for as _wait_for
 from gevent._fdio import is_ready as _is_ready
@@ -110,7 +109,7 @@ class _View(_types.ModuleType):
 
 
 def _standard_code():
-    return _find_spec("subprocess").loader.get_code("subprocess")
+    return _stdlib.__spec__.loader.get_code("subprocess")
 
 
 _our_names = dict(globals())

@@ -65,9 +65,8 @@ def _native_objects():
     for each in gc.get_objects():
         if is_native(each):
             found[id(each)] = each
-        elif not tracked and type(each) is dict:
-            # Up to Python 3.9 the garbage collector does not know locks.
-            found.update((id(value), value) for value in list(each.values()) if is_native(value))
+        elif not tracked:  # up to Python 3.9 the garbage collector knows locks only by what refers to them
+            found.update((id(value), value) for value in gc.get_referents(each) if is_native(value))
     return list(found.values())
 
 
