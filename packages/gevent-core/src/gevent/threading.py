@@ -323,8 +323,8 @@ def _set_handle(thread, handle):
 
 
 def _forget_thread(thread):
-    # No lock: this may be called at any time, also while the current greenlet holds it.
-    if _stdlib._active.get(thread._ident) is thread:
+    # No lock: this may be called at any time, also while the current greenlet holds it, or as the interpreter takes modules apart.
+    if _stdlib is not None and _stdlib._active.get(thread._ident) is thread:
         _stdlib._active.pop(thread._ident, None)
 
 
