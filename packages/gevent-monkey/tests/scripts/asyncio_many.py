@@ -13,6 +13,8 @@ import time  # noqa: E402
 
 import gevent  # noqa: E402
 
+CHILD = "import os; assert os.get_blocking(0); print(input()[::-1])"
+
 
 async def several(name):
     loop = asyncio.get_running_loop()
@@ -25,7 +27,7 @@ async def several(name):
     found = await loop.run_in_executor(None, time.sleep, 0.001)
     assert found is None
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "print(input()[::-1])", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", CHILD, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     output, _ = await process.communicate(b"olleh\n")
     assert process.returncode == 0

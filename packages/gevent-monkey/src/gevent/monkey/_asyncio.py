@@ -5,9 +5,9 @@ interpreter has the functions in Python too, over a thread-local, which is a gre
 classes look at by themselves is set anew before each callback, for another greenlet's loop may have run meanwhile.
 """
 
+import _socket
 import sys
 
-from gevent._originals import get_original
 from gevent.local import local
 from gevent.monkey import _Batch, patch_item
 from gevent.monkey._shared import let_others_run
@@ -114,7 +114,7 @@ class _NativePairs:
 
     def __init__(self, module):
         self._module = module
-        self.socketpair = get_original("socket", "socketpair")
+        self.socketpair = _socket.socketpair  # that of socket is in Python, and makes sockets of the class that is there: ours
 
     def __getattr__(self, name):
         return getattr(self._module, name)
