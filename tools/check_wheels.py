@@ -1,11 +1,12 @@
 """Check built wheels: that together they make one `gevent/`, and that nothing is in them which does not belong there.
 
-    python tools/check_wheels.py dist/*.whl
+    python tools/check_wheels.py [--sources packages] dist/*.whl
 
 - No path is in two wheels. Those of several interpreters may come at once: each interpreter's are checked together with those that
   serve every interpreter.
 - gevent-core, and nobody else, has gevent/__init__.py and gevent/py.typed.
 - Everything lies in gevent/, in the wheel's own *.dist-info, or in *.libs (shared libraries that auditwheel added).
+- Each stub (.pyi) of the distribution's folder in *packages* is in its wheel.
 - No tests, no sources of the compiled modules (.pyx, .pxd, .c, .h), no caches.
 """
 
@@ -52,6 +53,16 @@ def check(wheels):
     return problems
 
 
+def missing_stubs(wheels, sources):
+    """A sentence for each stub below the folder *sources* that is not in the wheel of its distribution."""
+    for name, paths in wheels.items():
+        folder = Path(sources, name, "src")
+        for stub in sorted(folder.rglob("*.pyi")):
+            path = stub.relative_to(folder).as_posix()
+            if path not in paths:
+                yield f"{name}: the stub {path} is missing"
+
+
 def interpreter(wheel):
     """``cp311`` for ``gevent_core-26.11.0-cp311-cp311-....whl``; ``py3`` for a wheel that is not compiled."""
     return Path(wheel).stem.split("-")[-3]
@@ -79,6 +90,9 @@ def read(files):
 
 
 def main(arguments):
+    sources = None
+    if arguments[:1] == ["--sources"]:
+        sources, arguments = arguments[1], arguments[2:]
     if not arguments:
         print(__doc__.strip(), file=sys.stderr)
         return 2
@@ -87,6 +101,8 @@ def main(arguments):
         for tag, files in sets(arguments).items():
             wheels = read(files)
             problems += [f"{tag}: {problem}" for problem in check(wheels)]
+            if sources is not None:
+                problems += [f"{tag}: {problem}" for problem in missing_stubs(wheels, sources)]
             for name, paths in wheels.items():
                 print(f"{tag}: {name}: {len(paths)} files")
     except (ValueError, OSError, zipfile.BadZipFile) as error:

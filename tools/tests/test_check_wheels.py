@@ -14,7 +14,7 @@ CORE = ["gevent/__init__.py", "gevent/py.typed", "gevent/hub.py", "gevent/_libev
 def check(tmp_path):
     """A function that makes a wheel of each ``{file name: paths}`` and checks them; returns status and lines."""
 
-    def check(wheels):
+    def check(wheels, *options):
         files = []
         for name, paths in wheels.items():
             name, _, tag = name.partition("/")
@@ -22,7 +22,7 @@ def check(tmp_path):
             with zipfile.ZipFile(files[-1], "w") as archive:
                 for path in [*paths, f"{name}-26.11.0.dist-info/RECORD"]:
                     archive.writestr(path, "")
-        done = run_script(TOOL, *files)
+        done = run_script(TOOL, *options, *files)
         return done.status, [line for line in done.stdout.splitlines() if not line.endswith(" files")]
 
     return check
@@ -55,6 +55,15 @@ def test_each_problem_is_named(check, core, wsgi, problem):
 def test_only_core_has_the_front(check):
     status, lines = check({"gevent_wsgi": ["gevent/__init__.py"]})
     assert (status, lines) == (1, ["py3: gevent-wsgi: gevent/__init__.py is gevent-core's"])
+
+
+def test_each_stub_of_the_sources_has_to_be_there(check, tmp_path):
+    folder = tmp_path / "packages" / "gevent-wsgi" / "src" / "gevent"
+    folder.mkdir(parents=True)
+    for name in ("pywsgi.pyi", "wsgi.pyi"):
+        (folder / name).touch()
+    status, lines = check({"gevent_wsgi": ["gevent/pywsgi.pyi"]}, "--sources", tmp_path / "packages")
+    assert (status, lines) == (1, ["py3: gevent-wsgi: the stub gevent/wsgi.pyi is missing"])
 
 
 def test_the_wheels_of_two_interpreters_are_two_sets(check):

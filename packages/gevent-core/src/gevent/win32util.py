@@ -11,7 +11,7 @@ else:
     _message = os.strerror
 
 
-def formatError(errorcode):
+def formatError(errorcode: int) -> str:
     """The message for the number *errorcode*, without white space at its end. TypeError unless it is an int."""
     if not isinstance(errorcode, int):
         raise TypeError(f"an error number is an int, not {errorcode!r}")

@@ -12,11 +12,14 @@ are gone. For the same reason nothing of gevent is imported here but to ask for 
 module has to run when the rest is in ruins.
 """
 
+from __future__ import annotations
+
 import csv
 import importlib
 import os
 import re
 import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import PurePosixPath
 
@@ -28,17 +31,17 @@ _TELLS_VERSION = {"libev": ("gevent.core", "get_version"), "c-ares": ("gevent.ar
 _PIN = re.compile(r"([A-Za-z0-9._-]+)\s*==\s*([^\s;,]+)")
 
 
-def released():
+def released() -> dict[str, str]:
     """``{distribution: version}`` of this release: what the metapackage gevent pins.
 
     Raises :class:`importlib.metadata.PackageNotFoundError` where it is not installed, as in a checkout that was only put on the path.
 
     .. versionadded:: 26.11.0
     """
-    return dict(_PIN.match(requirement).groups() for requirement in distribution("gevent").requires or ())
+    return {pin[1]: pin[2] for pin in map(_PIN.match, distribution("gevent").requires or ()) if pin}
 
 
-def installed(names=None):
+def installed(names: Iterable[str] | None = None) -> dict[str, str | None]:
     """``{distribution: version}`` of what is installed, of *names* or else of :func:`released`; None for what is not there.
 
     .. versionadded:: 26.11.0
@@ -46,14 +49,14 @@ def installed(names=None):
     return {name: _version(name) for name in (released() if names is None else names)}
 
 
-def _version(name):
+def _version(name: str) -> str | None:
     try:
         return distribution(name).version
     except PackageNotFoundError:
         return None
 
 
-def libraries():
+def libraries() -> dict[str, str | None]:
     """``{library: version}`` of the C libraries that are in use; None for one whose distribution is not there or cannot be imported.
 
     A wheel has them inside; what was built from source uses those of the system.
@@ -69,7 +72,7 @@ def libraries():
     return found
 
 
-def lost_files(name):
+def lost_files(name: str) -> list[str]:
     """The files of the distribution *name* that were installed and are not there any more, as paths relative to its root.
 
     Compiled bytecode does not count. Raises :class:`importlib.metadata.PackageNotFoundError` where it is not installed.
@@ -79,10 +82,10 @@ def lost_files(name):
     found = distribution(name)
     # Not its files: since Python 3.12 that list is without those that are not there.
     files = [row[0] for row in csv.reader((found.read_text("RECORD") or "").splitlines()) if row]
-    return [file for file in files if PurePosixPath(file).suffix != ".pyc" and not os.path.exists(found.locate_file(file))]
+    return [file for file in files if PurePosixPath(file).suffix != ".pyc" and not os.path.exists(str(found.locate_file(file)))]
 
 
-def problems():
+def problems() -> list[str]:
     """What is wrong with this installation, a sentence each; an empty list if nothing is.
 
     .. versionadded:: 26.11.0
@@ -108,7 +111,7 @@ def problems():
     return found
 
 
-def main():
+def main() -> int:
     """Print the table and the problems; returns the exit status, 0 or 1."""
     try:
         wanted = released()
@@ -117,10 +120,9 @@ def main():
         return 1
     rows = [("distribution", "released", "installed")]
     rows += [(name, version, _version(name) or "-") for name, version in wanted.items()]
+    rows += [(name, "", version or "-") for name, version in libraries().items()]
     for name, version, have in rows:
         print(f"{name:18} {version:10} {have}")
-    for name, version in libraries().items():
-        print(f"{name:18} {'':10} {version or '-'}")
     wrong = problems()
     if wrong:
         print("", *wrong, sep="\n")
