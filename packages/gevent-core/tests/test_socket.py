@@ -1578,6 +1578,10 @@ def test_wait_for_a_watcher(pair):
         socket.cancel_wait(watcher)  # nobody waits
         here.send(b"x")
         assert socket.wait(watcher, hub=get_hub()) is None
+        assert socket.wait(watcher=watcher, timeout=5) is None  # as upstream calls the argument
+        for mistake in ({}, {"io": watcher, "watcher": watcher}):
+            with pytest.raises(TypeError, match="takes one watcher"):
+                socket.wait(**mistake)
     finally:
         watcher.close()
 

@@ -1044,6 +1044,11 @@ def executor():
         yield executor
 
 
+def test_executor_gives_what_it_does_not_know_to_the_interpreters_class():
+    with pytest.raises(TypeError, match="no_such_argument"):
+        ThreadPoolExecutor(1, no_such_argument=True)
+
+
 def test_executor_is_imported_late():
     """Most programs never need it, and it brings half of the standard library."""
     run_script(

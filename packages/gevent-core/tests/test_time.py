@@ -36,5 +36,19 @@ def test_sleep_checks(seconds, error):
     """As time.sleep() checks what it is given."""
     with pytest.raises(error):
         green.sleep(seconds)
-    with pytest.raises(TypeError):
-        green.sleep()
+
+
+def test_sleep_without_a_number_lets_others_run():
+    order = []
+    job = gevent.spawn(order.append, "other")
+    green.sleep()
+    order.append("we")
+    assert order == ["other", "we"]
+    job.get()
+
+
+def test_sleep_without_ref_keeps_nobody_waiting():
+    sleeper = gevent.spawn(green.sleep, seconds=1000, ref=False)
+    assert gevent.wait(timeout=100) is True
+    assert not sleeper.ready()
+    sleeper.kill()

@@ -88,8 +88,9 @@ class ThreadPoolExecutor(thread.ThreadPoolExecutor):
     .. versionadded:: 26.11.0
     """
 
-    def __init__(self, max_workers=None, thread_name_prefix="", initializer=None, initargs=()):
-        super().__init__(max_workers, thread_name_prefix, initializer, initargs)
+    def __init__(self, max_workers=None, thread_name_prefix="", initializer=None, initargs=(), **kwargs):
+        # What else is given the interpreter's own class has to know: a later Python's may.
+        super().__init__(max_workers, thread_name_prefix, initializer, initargs, **kwargs)
         self._threadpool = ThreadPool(self._max_workers)
         self._prepare = None if initializer is None else (initializer, initargs)
         self._prepared = thread_local()

@@ -78,12 +78,19 @@ cancel_wait_ex = closed_elsewhere()
 # ---- Waiting for descriptors -------------------------------------------------------------------------------------------------
 
 
-def wait(io, timeout=None, timeout_exc=_UNSET, hub=None):
-    """Wait until the watcher *io*, made by the loop and not started, has an event.
+def wait(io=None, timeout=None, timeout_exc=_UNSET, hub=None, *, watcher=None):
+    """Wait until the watcher *io*, made by the loop and not started, has an event. *watcher* is another name of *io*.
 
     After *timeout* seconds *timeout_exc* is raised, by default :class:`timeout`. ConcurrentObjectUseError if another greenlet waits
     for that watcher already.
+
+    .. versionchanged:: 26.11.0
+       The name *watcher*.
     """
+    if (io is None) == (watcher is None):
+        raise TypeError(f"wait() takes one watcher, as io or as watcher, not {io!r} and {watcher!r}")
+    if io is None:
+        io = watcher
     if io.callback is not None:
         raise ConcurrentObjectUseError(f"{io!r} is already being waited on; use one watcher for each greenlet")
     if hub is None:

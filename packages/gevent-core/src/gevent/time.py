@@ -20,17 +20,18 @@ __all__ = ["sleep"]
 __imports__ = [name for name in dir(_time) if not name.startswith("_") and name != "sleep"]
 
 
-def sleep(seconds, /):
+def sleep(seconds=0, ref=True):
     """Put the current greenlet to sleep for at least *seconds*; other greenlets run meanwhile, also with 0.
 
-    ValueError for a negative number and NaN, TypeError for no number, as from :func:`time.sleep`; :func:`gevent.sleep` takes less than 0.
+    It is :func:`gevent.sleep`, *ref* included, but checks as :func:`time.sleep` does: ValueError for a negative number and NaN, TypeError
+    for no number.
 
     .. versionchanged:: 26.11.0
        The checks.
     """
     if seconds < 0:
         raise ValueError(f"sleep length must be non-negative, not {seconds!r}")
-    _sleep(seconds)
+    _sleep(seconds, ref)
 
 
 def __getattr__(name):
