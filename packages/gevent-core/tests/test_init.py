@@ -115,6 +115,20 @@ print(json.dumps(sorted(set(sys.modules) - before)))
         assert heavy not in modules
 
 
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="sys.stdlib_module_names is of Python 3.10")
+@pytest.mark.skipif(LOOP == "cffi", reason="cffi and what it imports")
+def test_import_for_servers_is_lean():
+    """Of the standard library there is no more than its own socket module imports, and heapq."""
+    source = """
+import sys
+import socket, errno, gc, importlib
+before = set(sys.modules)
+import gevent.socket, gevent.server
+print(*sorted((set(sys.modules) - before) & sys.stdlib_module_names))
+"""
+    assert child(source).check().stdout.split() == ["_heapq", "heapq"]
+
+
 def test_pure_python():
     """GEVENT_PURE_PYTHON=1: the .py files are run, and work."""
     source = """

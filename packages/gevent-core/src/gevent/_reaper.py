@@ -15,8 +15,8 @@ tables are whole.
 
 import errno
 import os
+from _signal import SIGCHLD  # not signal: that imports enum
 from collections import deque
-from signal import SIGCHLD
 from time import monotonic
 
 from gevent._originals import get_original

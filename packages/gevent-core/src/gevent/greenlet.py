@@ -6,8 +6,8 @@ result, or the exception that ended it, is kept until the object goes, and told 
 """
 
 import sys
+from _weakref import ref  # not weakref: nothing else that programs of sockets import needs it
 from heapq import heappop, heappush
-from weakref import ref
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
