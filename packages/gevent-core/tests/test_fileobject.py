@@ -17,7 +17,7 @@ from gevent.fileobject import FileObject, FileObjectBlock, FileObjectPosix, File
 from gevent.lock import DummySemaphore, RLock, Semaphore
 from gevent.socket import socketpair
 from gevent.threadpool import ThreadPool
-from gevent_testkit import run_script
+from gevent_testkit import collect_garbage, run_script
 
 SCRIPTS = Path(__file__).parent / "scripts"
 ALL = [FileObjectPosix, FileObjectThread, FileObjectBlock]
@@ -304,6 +304,7 @@ def test_unclosed(pipe):
     """Dropped without close(), the descriptor is closed, with a warning, as Python's own files do."""
     with pytest.warns(ResourceWarning, match="unclosed file"):
         FileObjectPosix(pipe[0])
+        collect_garbage()
     assert errno_of(os.fstat, pipe[0]) == errno.EBADF
 
 
@@ -953,7 +954,8 @@ def test_standard_streams():
         "import sys\n"
         "from gevent.fileobject import FileObject\n"
         "for line in FileObject(sys.stdin, 'r'):\n"
-        "    FileObject(sys.stdout, 'w', close=False).write(line.upper())\n"
+        "    with FileObject(sys.stdout, 'w', close=False) as out:\n"
+        "        out.write(line.upper())\n"
     )
     result = run_script(script, stdin="one\ntwo\n" * 1000)
     assert result.check().stdout == "ONE\nTWO\n" * 1000

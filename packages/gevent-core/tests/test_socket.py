@@ -755,7 +755,14 @@ def test_any_buffer_can_be_sent(pair, data):
     expected = struct.pack("=ii", 1, 2)
     here.sendall(data)
     assert here.send(data) == 8
-    assert here.sendmsg([data, data]) == 16
+    try:
+        sent = here.sendmsg([data, data])
+    except TypeError:
+        # PyPy 3.11's own sockets refuse what ctypes makes there, and nowhere else.
+        with pytest.raises(TypeError), stdlib.socket() as plain:
+            plain.sendmsg([data])
+        sent = here.sendmsg([bytes(data), bytes(data)])
+    assert sent == 16
     assert there.recv(100) == expected * 4
 
 
@@ -1339,11 +1346,14 @@ def test_unix_connect_waits_for_a_full_backlog(closing, tmp_path):
     server = closing(socket.socket(socket.AF_UNIX))
     server.bind(str(tmp_path / "server"))
     server.listen(0)
-    first = closing(socket.socket(socket.AF_UNIX))
-    first.connect(server.getsockname())
-    hasty = closing(socket.socket(socket.AF_UNIX))
-    hasty.settimeout(0)
-    assert hasty.connect_ex(server.getsockname()) == errno.EAGAIN
+    queued, error = 0, 0
+    while not error:
+        hasty = closing(socket.socket(socket.AF_UNIX))
+        hasty.settimeout(0)
+        error = hasty.connect_ex(server.getsockname())
+        queued += not error
+    assert error == errno.EAGAIN
+    assert queued in (1, 2)  # PyPy asks for a backlog of 1 at least
     late = closing(socket.socket(socket.AF_UNIX))
     late.settimeout(0.02)
     with pytest.raises(socket.timeout):
@@ -1352,7 +1362,8 @@ def test_unix_connect_waits_for_a_full_backlog(closing, tmp_path):
     job = waiting(second.connect, server.getsockname())
     closing(server.accept()[0])
     job.get()
-    closing(server.accept()[0])
+    for _ in range(queued):
+        closing(server.accept()[0])
 
 
 @needs_linux

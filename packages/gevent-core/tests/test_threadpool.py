@@ -711,10 +711,11 @@ def test_random_use(make_pool):
             elif choice < 0.6:
                 pool.maxsize = chance.randint(1, 6)
             elif choice < 0.7:
-                gevent.spawn(pool.kill)
+                jobs.append(gevent.spawn(pool.kill))
             gevent.sleep(0.0003)
 
-    jobs = [gevent.spawn(user, number) for number in range(8)] + [gevent.spawn(meddler)]
+    jobs = [gevent.spawn(user, number) for number in range(8)]
+    gevent.spawn(meddler).get()
     gevent.joinall(jobs, raise_error=True)
     assert sorted(done) == [(number, turn) for number in range(8) for turn in range(60)]
     pool.kill()

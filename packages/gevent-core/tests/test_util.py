@@ -16,6 +16,7 @@ from gevent.event import Event
 from gevent.lock import Semaphore
 from gevent.queue import Channel, Queue
 from gevent.util import GreenletTree, assert_switches, format_run_info, print_run_info, running_greenlet, wrap_errors
+from gevent_testkit import REFERENCE_COUNTING
 
 
 @pytest.fixture
@@ -219,7 +220,7 @@ def test_long_chains(tracking):
 
     gevent.spawn(chain, 1500).join()
     assert last[0].count("+---") >= 1501
-    assert len(last[0]) < 10_000_000
+    assert len(last[0]) < (10_000_000 if REFERENCE_COUNTING else 25_000_000)  # PyPy's greenlets have frames of their own
     del event
 
 
@@ -262,6 +263,7 @@ def test_running_greenlet():
     assert found == [asking, hub]
 
 
+@pytest.mark.skipif(not hasattr(gc, "freeze"), reason="the collector of this interpreter sees all objects")
 @pytest.mark.leaks("gc.unfreeze() shows what earlier tests and the interpreter had left to the collector's permanent generation")
 def test_with_objects_that_the_collector_does_not_see(resting):
     gc.freeze()

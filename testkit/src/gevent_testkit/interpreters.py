@@ -8,6 +8,9 @@ import sys
 #: Whether an object is freed as soon as nothing refers to it (CPython), or by some later collection (PyPy).
 REFERENCE_COUNTING = sys.implementation.name == "cpython"
 
+#: How many times as long as it takes CPython a test may take: PyPy compiles what it runs, and a short test ends before that pays.
+PATIENCE = 1 if REFERENCE_COUNTING else 3
+
 
 def runs_sources():
     """Whether gevent's modules are run from their ``.py`` files, whatever has been compiled from them; the loop in C stays what it is."""

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from gevent_testkit.interpreters import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -46,7 +48,8 @@ def run_script(
 
     *script* is a :class:`~pathlib.Path` of a file, or the source itself. *env* is laid over the environment; a value of None
     removes a variable. Warnings are errors in the child too, but for those of forks beside threads; *env* may set ``PYTHONWARNINGS``.
-    After *timeout* seconds the child and all its children are killed, and AssertionError tells what was printed so far.
+    After *timeout* seconds, or PATIENCE times as many, the child and all its children are killed, and AssertionError tells what was
+    printed so far.
     """
     command = [sys.executable, *([str(script)] if isinstance(script, Path) else ["-c", script]), *map(str, arguments)]
     wanted = {**os.environ, "PYTHONWARNINGS": _WARNINGS, "PYTHONFAULTHANDLER": "1", **(env or {})}
@@ -64,13 +67,13 @@ def run_script(
         start_new_session=True,
     )
     try:
-        stdout, stderr = process.communicate(stdin, timeout)
+        stdout, stderr = process.communicate(stdin, timeout * PATIENCE)
     except BaseException as error:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         stdout, stderr = process.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
             result = Result(process.returncode, stdout, stderr)
-            raise AssertionError(f"the script did not end within {timeout} seconds\n{result._output()}") from None
+            raise AssertionError(f"the script did not end within {timeout * PATIENCE} seconds\n{result._output()}") from None
         raise
     return Result(process.returncode, stdout, stderr)

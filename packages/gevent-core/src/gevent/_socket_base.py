@@ -14,6 +14,7 @@ from select import POLLOUT, poll
 from socket import AF_INET, AF_UNIX, SO_ERROR, SOCK_STREAM, SOL_SOCKET, AddressFamily, SocketKind
 from time import monotonic
 
+from gevent._fdio import octets_of
 from gevent._switching import get_loop
 from gevent.core import current_loop
 from gevent.exceptions import ConcurrentObjectUseError, InvalidThreadUseError
@@ -49,15 +50,6 @@ def _limit(value):
     if seconds < 0:
         raise ValueError(f"Timeout value out of range: {value!r}")
     return seconds
-
-
-def _as_bytes(view):
-    if view.format == "B" and view.ndim == 1 and view.c_contiguous:
-        return memoryview(view)  # not cast: PyPy 3.9 copies of a cast view byte by byte, 100 nanoseconds each
-    try:
-        return view.cast("B")
-    except TypeError:  # it has a format of its own, as ctypes structures do
-        return memoryview(view.tobytes())
 
 
 class SocketBase:
@@ -270,7 +262,7 @@ class SocketBase:
         """
         timeout = self._timeout
         deadline = None if timeout is None else monotonic() + timeout
-        with memoryview(data) as view, _as_bytes(view) as rest:
+        with memoryview(data) as view, octets_of(view) as rest:
             size = len(rest)
             sent = 0
             while True:

@@ -38,7 +38,7 @@ import warnings
 from functools import partial
 
 from gevent._config import config
-from gevent._fdio import is_ready, make_nonblocking
+from gevent._fdio import is_ready, make_nonblocking, octets_of
 from gevent._switching import get_hub, get_hub_if_exists, get_loop
 from gevent.core import current_loop
 from gevent.exceptions import BlockingSwitchOutError
@@ -150,7 +150,7 @@ class DescriptorIO(io.FileIO):
         count = self._write(data)
         if not self.whole or (type(data) is bytes and count == len(data)):
             return count
-        with memoryview(data) as view, view.cast("B") as rest:
+        with memoryview(data) as view, octets_of(view) as rest:
             while count < len(rest):
                 count += self._write(rest[count:])
             return count
@@ -211,7 +211,7 @@ class SharedDescriptorIO(DescriptorIO):
 
     def _write(self, data):
         self._wait_until(select.POLLOUT, _WRITE)
-        with memoryview(data) as view, view.cast("B") as octets:
+        with memoryview(data) as view, octets_of(view) as octets:
             return super()._write(octets[: self._piece])
 
 

@@ -53,6 +53,7 @@ from types import FunctionType, ModuleType
 
 from greenlet import getcurrent
 
+from gevent._fdio import octets_of
 from gevent._originals import get_original
 from gevent._waiting import WaitQueue
 from gevent.exceptions import ConcurrentObjectUseError
@@ -70,7 +71,7 @@ __imports__ = [
     if not name.startswith("_")
     and name not in __implements__
     and not isinstance(each, ModuleType)
-    and not (callable(each) and each.__module__ not in ("ssl", "_ssl"))
+    and not (callable(each) and each.__module__.partition(".")[0] not in ("ssl", "_ssl", "_cffi_ssl"))  # the last is PyPy's
 ]
 
 __all__ = [*__implements__, *__imports__]
@@ -737,7 +738,7 @@ class SSLSocket(socket):  # type: ignore[no-redef]
             self._refuse_second("write")
         limit = self.timeout
         deadline = monotonic() + limit if limit else None
-        with memoryview(data) as view, view.cast("B") as octets:
+        with memoryview(data) as view, octets_of(view) as octets:
             # Without time to wait it is one write, which OpenSSL resumes when it is called again with the same data.
             part = _LARGEST_WRITE if limit != 0 else octets.nbytes
             sent = 0

@@ -87,8 +87,11 @@ def main(method):
         assert pool.map(turns_here, range(2)) == [0, 0]
     assert turns
 
-    with ProcessPoolExecutor(2, mp_context=context) as executor:
-        assert list(executor.map(square, range(6))) == [0, 1, 4, 9, 16, 25]
+    if hasattr(ProcessPoolExecutor, "_adjust_process_count") or context.get_start_method() == "fork":
+        with ProcessPoolExecutor(2, mp_context=context) as executor:
+            assert list(executor.map(square, range(6))) == [0, 1, 4, 9, 16, 25]
+    else:
+        print("no ProcessPoolExecutor: that of PyPy 3.9 calls a method of its own that it lacks, unless it forks", file=sys.stderr)
     print("done")
     print(f"longest: {longest:.3f}", file=sys.stderr)
 

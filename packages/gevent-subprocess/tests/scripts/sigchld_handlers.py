@@ -68,7 +68,7 @@ for via_gevent in (True, False):
         if number % 40 == 0:
             gevent.sleep(0.001)
     with gevent.Timeout(20, AssertionError("not all were collected")):
-        while sum(collected.values()) < CHILDREN:
+        while sum(list(collected.values())) < CHILDREN:  # the handler may come in between
             news.wait(1)
             news.clear()
             collect()  # what a watcher took after the last signal

@@ -44,9 +44,11 @@ def is_numeric_host(host):
         host = host.decode("latin-1")
     elif not isinstance(host, str):
         return False
+    if "\0" in host:  # PyPy's inet_pton does not look beyond it
+        return False
     try:
         inet_pton(AF_INET6 if ":" in host else AF_INET, host)
-    except (OSError, ValueError):  # ValueError: a NUL, or a surrogate
+    except (OSError, ValueError):  # ValueError: a surrogate
         return False
     return True
 

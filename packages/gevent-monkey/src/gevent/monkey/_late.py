@@ -208,10 +208,12 @@ def _defaults(names, originals):
     found = []
     if not originals:
         return found
-    tuples = [each for each in gc.get_referrers(*originals) if type(each) is tuple]
-    if not tuples:
-        return found
-    for function in gc.get_referrers(*tuples):
+    # CPython's functions keep their defaults in a tuple, PyPy's refer to them.
+    referrers = gc.get_referrers(*originals)
+    tuples = [each for each in referrers if type(each) is tuple]
+    if tuples:
+        referrers += gc.get_referrers(*tuples)
+    for function in referrers:
         if isinstance(function, types.FunctionType) and function.__module__ and _is_foreign(function.__module__):
             found.extend(
                 (function.__module__, f"{function.__qualname__}() has {names[id(value)]} as a default argument")
