@@ -513,6 +513,8 @@ def test_transfer_encoding_is_left_to_the_server(http1):
         ([("", "a")], ValueError, "empty"),
         ([("Content-Length", "1"), ("content-length", "1")], AssertionError, "Content-Length"),
         ([("Content-Length", "")], ValueError, "Content-Length"),
+        (["Ab"], TypeError, "'Ab'"),
+        ([("A",)], TypeError, "('A',)"),
         ([("Content-Length", "+1")], ValueError, "'+1'"),
         ([("Content-Length", "1 ")], ValueError, "'1 '"),
         ([("Content-Length", "1, 1")], ValueError, "'1, 1'"),

@@ -164,7 +164,7 @@ cpdef tuple encode_status(status)
 cdef _check_headers(headers)
 cdef long _LENGTHS
 
-@cython.locals(fields=list, name_octets=bytes, value_octets=bytes, size=Py_ssize_t, lowered=str, number='long long')
+@cython.locals(fields=list, name_octets=bytes, value_octets=bytes, size=Py_ssize_t, lowered=str, number='long long', pair=tuple)
 cpdef tuple encode_fields(headers)
 
 @cython.locals(parts=list)

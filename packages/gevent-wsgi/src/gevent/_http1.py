@@ -1113,7 +1113,12 @@ def encode_fields(headers):
     coding = None
     if type(headers) is not list:
         _check_headers(headers)
-    for name, value in headers:
+    for item in headers:
+        # A str of two letters would pass for a pair by accident.
+        pair = item if type(item) is tuple else tuple(item) if isinstance(item, (tuple, list)) else ()
+        if len(pair) != 2:
+            raise TypeError(f"a header of a response must be a pair (name, value), not {item!r:.80}")
+        name, value = pair
         name_octets = _FIELD_NAMES.get(name) if type(name) is str else None
         if name_octets is None:
             name_octets = _encode_name(name)

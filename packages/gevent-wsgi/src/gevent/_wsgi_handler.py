@@ -180,7 +180,7 @@ class ConnectionHandler:
         self.connection_upgraded = False
         self._orig_status = None  # as given by the application, str
         self._provided_connection = None
-        self._announced = -1  # provided_content_length as a number; -1: none
+        self._announced = -1  # the body's length as the head says it; -1: it does not
         self._body_left = -1  # what Content-Length still promises; -1: nothing
         self._sends_body = True  # false for HEAD, 204 and 304
         self._overlong = False  # the application gave more than it announced
@@ -858,7 +858,7 @@ class ConnectionHandler:
         if type(result) is FileWrapper and self._send_file(result):
             self._end_body()
             return
-        if isinstance(result, (bytes, str)):
+        if result is None or isinstance(result, (bytes, bytearray, memoryview, str)):
             raise TypeError(f"the application must return an iterable of bytes, not {result!r:.80}")
         for data in result:
             if data:
@@ -1002,7 +1002,7 @@ class ConnectionHandler:
                 # GET might have had a body where HEAD gives an empty result: better say nothing.
                 if length or self.command != "HEAD":
                     fields.append((b"Content-Length", decimal(length)))
-                    self._body_left = length
+                    self._announced = length
             elif self.request_version == "HTTP/1.1":
                 self.response_use_chunked = True
                 fields.append((b"Transfer-Encoding", b"chunked"))
@@ -1040,6 +1040,8 @@ class ConnectionHandler:
         """Set close_connection where what the client sends next could not be told from this body."""
         body = self._body
         if body is not self._no_body and body is not None and not body.at_end():
+            if body.socket is not None and body.is_received():
+                body.socket = None  # the client has not waited for "100 Continue"
             # "100 Continue" was withheld and the body may come or not; or more is left than we
             # are going to read.
             left = self.content_length - body.position
@@ -1081,8 +1083,7 @@ class ConnectionHandler:
                     if not self._overlong:
                         self._overlong = True
                         self.log_error(
-                            f"Response to {self.requestline!r} is longer than its Content-Length"
-                            f" {self.provided_content_length!r}; the rest is dropped"
+                            f"Response to {self.requestline!r} is longer than its Content-Length {self._announced}; the rest is dropped"
                         )
                 data = data[:left]
             self._body_left = left - len(data)
@@ -1141,7 +1142,9 @@ class ConnectionHandler:
         elif self.response_use_chunked:
             self._send(b"0\r\n\r\n")
         elif self._body_left > 0:
-            self.log_error(f"Response to {self.requestline!r} is {self._body_left} bytes shorter than its Content-Length")
+            self.log_error(
+                f"Response to {self.requestline!r} is {self._body_left} bytes shorter than its Content-Length {self._announced}"
+            )
             self.close_connection = True
 
     def _send_buffers(self, buffers):
