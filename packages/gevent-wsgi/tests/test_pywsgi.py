@@ -663,6 +663,32 @@ def test_pipelined_requests_in_order(site):
     assert [Response(client).body for _ in range(4)] == [b"/1", b"/2two", b"/3three", b"/4"]
 
 
+def test_a_client_that_always_has_the_next_request_lets_others_have_theirs(site):
+    """Who is ready is served after each request; and the loop looks for others now and then, though nobody is known to be ready."""
+    served = []
+
+    def application(environ, start_response):
+        served.append(environ["PATH_INFO"])
+        start_response("200 OK", [])
+        return [b"x"]
+
+    here = site(application)
+    greedy, modest, late = (here.client() for _ in range(3))
+    for each in (greedy, modest, late):
+        assert each.ask(request("/first")).status == 200  # all of them have a handler that waits
+    served.clear()
+    greedy.send(request("/greedy") * 100)
+    modest.send(request("/modest"))
+    assert Response(modest).body == b"x"
+    assert sorted(served[:2]) == ["/greedy", "/modest"]
+
+    late.send(request("/late"))
+    at = len(served)
+    assert Response(late).body == b"x"
+    assert served.index("/late") - at <= 16
+    assert [Response(greedy).body for _ in range(100)] == [b"x"] * 100
+
+
 def test_request_in_single_octets(site):
     client = site(echo).client()
     for raw in (request("/a", "POST", body=b"hello"), request("/a", "POST", [CHUNKED]) + chunked(b"hell", b"o")):

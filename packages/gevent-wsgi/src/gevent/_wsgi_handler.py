@@ -53,7 +53,7 @@ from gevent._http_stream import RECEIVE_SIZE, ConnectionReader, Input, InvalidCl
 from gevent._wsgi_file import FileWrapper, extent
 from gevent._wsgi_log import LoggingLogAdapter, NoopLog
 from gevent.exceptions import ConcurrentObjectUseError
-from gevent.hub import sleep
+from gevent.hub import get_hub, sleep
 from greenlet import GreenletExit
 
 __all__ = ["ConnectionHandler", "format_date_time"]
@@ -74,9 +74,9 @@ _MAX_BUFFERS = 512
 #: Says that the head's packet has room for what sendfile adds.
 _MSG_MORE = getattr(_socket, "MSG_MORE", 0)
 
-#: After how many requests in a row a connection lets the others have a turn. A client that always has
-#: the next request ready never makes its handler wait, and would be served alone.
-_REQUESTS_AT_A_TIME = 32
+#: How many requests in a row a connection is served while no other greenlet is known to be ready. A client that always has
+#: the next request there never makes its handler wait, so the loop would not look for others.
+_REQUESTS_AT_A_TIME = 8
 
 
 #: Statuses of responses that have no body. That of a 205 is there and empty.
@@ -280,6 +280,7 @@ class ConnectionHandler:
         if live is not None:
             live.add(self)
         reader = self._reader
+        loop = get_hub().loop
         try:
             set_timeout(self.socket, self._settings.write_timeout)
             # A connection is made to send a request on it: that one may not keep us waiting as others may.
@@ -293,7 +294,7 @@ class ConnectionHandler:
                 outcome = self.handle_one_request()
                 if outcome is True:
                     served += 1
-                    if served >= _REQUESTS_AT_A_TIME:
+                    if served >= _REQUESTS_AT_A_TIME or loop.readycnt:
                         served = 0
                         sleep(0)
                     continue
