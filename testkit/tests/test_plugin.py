@@ -13,7 +13,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]  # each starts an inte
 @pytest.fixture
 def run(pytester, monkeypatch):
     """Run the given test source under the plugin; returns pytester's result."""
-    monkeypatch.delenv("GEVENT_PURE_PYTHON", raising=False)
+    for name in ("GEVENT_PURE_PYTHON", "GEVENT_LOOP"):
+        monkeypatch.delenv(name, raising=False)
     # coverage and friends of the outer run have no business in the inner one
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 

@@ -14,8 +14,9 @@ HAS_CHUNKS = (
     platform.python_implementation() == "CPython"
     and sys.version_info >= (3, 11)
     and not sysconfig.get_config_var("Py_GIL_DISABLED")
+    and core.loop.__module__ == "gevent._libev.cext"
 )
-needs_chunks = pytest.mark.skipif(not HAS_CHUNKS, reason="this interpreter has no stack chunks to keep")
+needs_chunks = pytest.mark.skipif(not HAS_CHUNKS, reason="this interpreter, or the loop through cffi, has no stack chunks to keep")
 
 
 @pytest.fixture(autouse=True)

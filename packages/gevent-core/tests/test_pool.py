@@ -1165,6 +1165,8 @@ def test_a_full_thread_pool_says_what_it_runs(monkeypatch):
     pool.stuck_after = 0.001
     stop.acquire()
     running = pool.spawn(stop.acquire)
+    while not list(pool._describe_running()):  # until a thread has begun with it
+        gevent.sleep(0.001)
     get_hub().loop.timer(0.05).start(stop.release)
     assert pool.spawn(int).get() == 0
     assert running.get() is True

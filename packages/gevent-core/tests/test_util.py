@@ -220,7 +220,8 @@ def test_long_chains(tracking):
 
     gevent.spawn(chain, 1500).join()
     assert last[0].count("+---") >= 1501
-    assert len(last[0]) < (10_000_000 if REFERENCE_COUNTING else 25_000_000)  # PyPy's greenlets have frames of their own
+    # Most of it is the indentation of stacks, which are deepest where nothing is compiled, and on PyPy.
+    assert len(last[0]) < (15_000_000 if REFERENCE_COUNTING else 25_000_000)
     del event
 
 

@@ -103,7 +103,10 @@ def test_switches_of_the_standard_module(monkeypatch):
     assert spawned == [True, False, True, True, False]
 
 
-@pytest.mark.skipif(not hasattr(stdlib, "_USE_VFORK"), reason="the standard module of this interpreter has no switch for vfork()")
+@pytest.mark.skipif(
+    not (hasattr(stdlib, "_USE_VFORK") and hasattr(stdlib, "_fork_exec")),
+    reason="the standard module of this interpreter has no switch for vfork() that could be watched",
+)
 def test_the_switch_for_vfork(monkeypatch):
     used = []
     monkeypatch.setattr(subprocess, "_fork_exec", lambda *args: used.append(bool(args[-1])) or 1 / 0)

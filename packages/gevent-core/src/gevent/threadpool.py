@@ -456,6 +456,7 @@ class ThreadPool(GroupMappingMixin):
         #: The tasks that no thread has taken, and the threads.
         self.task_queue = TaskQueue(maxsize, self._idle_timeout)
         self._semaphore = Semaphore(maxsize)
+        self._entering = 0  # how many greenlets are inside spawn()
         self._unfinished = {}  # tasks, in the order they came
         self._joiners = WaitQueue()
         self._loop = self.hub.loop
@@ -566,8 +567,18 @@ class ThreadPool(GroupMappingMixin):
         while True:
             self.stop()
             self._wait_for_leaving()
-            if not self.task_queue.size:  # spawn() may have been waiting for room
+            self._let_spawners_in()
+            if not self.task_queue.size:
                 return
+
+    def _let_spawners_in(self):
+        """spawn() may have been waiting for room, and have got it from the last task: its turn comes before we say that all is done."""
+        for _ in range(3):  # turns of the ready queue: one from the task's end to the semaphore, one from there to the greenlet
+            if not self._entering or self.task_queue.size or self.hub.loop is None or get_hub_if_exists() is not self.hub:
+                return
+            if getcurrent() is self.hub:
+                return
+            self._loop.yield_now()
 
     def join(self):
         """Wait until all tasks are finished."""
@@ -590,13 +601,17 @@ class ThreadPool(GroupMappingMixin):
         self._check_thread()
         self._check_process()
         semaphore = self._semaphore
-        acquire_place(self, semaphore)
-        result = AsyncResult()
+        self._entering += 1
         try:
-            self._put(Task(result, self, semaphore.release, func, args, kwargs), expected_errors)
-        except BaseException:
-            semaphore.release()
-            raise
+            acquire_place(self, semaphore)
+            result = AsyncResult()
+            try:
+                self._put(Task(result, self, semaphore.release, func, args, kwargs), expected_errors)
+            except BaseException:
+                semaphore.release()
+                raise
+        finally:
+            self._entering -= 1
         return result
 
     def _put(self, task, expected_errors=()):
