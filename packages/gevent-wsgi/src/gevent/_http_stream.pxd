@@ -6,7 +6,11 @@ from gevent._http1 cimport ChunkedDecoder
 cpdef set_timeout(object socket, object seconds)
 
 
-cdef class ConnectionReader:
+cdef class Lines:
+    pass
+
+
+cdef class ConnectionReader(Lines):
     cdef object __weakref__
     cdef object _socket
     cdef object _receive
@@ -37,7 +41,7 @@ cdef class ConnectionReader:
     cpdef bytes readline(self, object limit=*)
 
 
-cdef class Input:
+cdef class Input(Lines):
     cdef object __weakref__
     cdef public object rfile
     cdef public object content_length

@@ -49,7 +49,31 @@ def set_timeout(socket, seconds):
         pass
 
 
-class ConnectionReader:
+class Lines:
+    """Iteration over what has a ``readline()``, line by line."""
+
+    def readlines(self, hint=None):
+        """The lines up to the end, or until they are *hint* octets together; a list. Blocks."""
+        lines = []
+        total = 0
+        for line in self:
+            lines.append(line)
+            total += len(line)
+            if hint is not None and 0 < hint <= total:
+                break
+        return lines
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+
+class ConnectionReader(Lines):
     """A connection's received octets as a binary file that can be read but not written.
 
     ``data[pos:]`` is what was received and not used yet. *timeout* is the time limit that the socket has
@@ -210,28 +234,6 @@ class ConnectionReader:
             if not self.fill():
                 return self.read1(size)
 
-    def readlines(self, hint=-1):
-        """Lines up to the end of the stream, or until they are *hint* octets together."""
-        lines = []
-        total = 0
-        while True:
-            line = self.readline()
-            if not line:
-                return lines
-            lines.append(line)
-            total += len(line)
-            if hint is not None and 0 < hint <= total:
-                return lines
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        line = self.readline()
-        if not line:
-            raise StopIteration
-        return line
-
     @property
     def raw(self):
         """The layer beneath, as buffered files have it: its ``_sock`` is the connection's socket."""
@@ -275,7 +277,7 @@ class ConnectionReader:
         self.close()
 
 
-class Input:
+class Input(Lines):
     """Input(rfile, content_length, socket=None, chunked_input=False)
 
     The body of one request, ``environ["wsgi.input"]``.
@@ -439,28 +441,6 @@ class Input:
             if found >= 0:
                 break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def readlines(self, hint=None):
-        """The lines of the rest of the body, or of about *hint* octets of it; a list."""
-        lines = []
-        total = 0
-        while True:
-            line = self.readline()
-            if not line:
-                return lines
-            lines.append(line)
-            total += len(line)
-            if hint is not None and 0 < hint <= total:
-                return lines
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        line = self.readline()
-        if not line:
-            raise StopIteration
-        return line
 
     def at_end(self):
         """True when nothing of the body is left on the connection. Does not block."""
