@@ -28,7 +28,7 @@ def test_as_unpatched(name):
 def test_reasons():
     """Every known loss has a reason, and belongs to a file that is run."""
     for name, tests in runner.known_losses().items():
-        assert name in runner.FILES
+        assert name in runner.FILES or name.partition(".")[0] in runner.FILES
         assert all(isinstance(reason, str) and len(reason) > 20 for reason in tests.values()), name
 
 

@@ -79,6 +79,9 @@ def main():
         from test import support
     except ImportError as error:
         sys.exit(f"{sys.executable} has no package test: {error}")
+    import test
+
+    test.__path__.append(os.environ.get("STDLIB_MORE", ""))
     # The resources that cost nothing but loopback.
     support.use_resources = ["network", "subprocess", "cpu", "walltime"]
     try:

@@ -1,9 +1,10 @@
 """Run the interpreter's own regression tests under ``patch_all()``, and beside that unpatched; compare test by test.
 
-    python run.py [--python PYTHON] [--jobs 2] [--seconds 300] [--only-patched] [--report FILE] [test_queue ...]
+    python run.py [--python PYTHON] [--jobs 2] [--seconds 300] [--only-patched] [--report FOLDER] [--more FOLDER] [test_queue ...]
 
-Each file runs in a process of its own with a time limit. What passes unpatched and does not patched has to stand in ``known_losses.json``
-(``{file: {test: reason}}``), or the exit status is 1. Without names, all files of ``FILES`` are run.
+Each file runs in a process of its own with a time limit; of a package such as ``test_asyncio`` each of its files. What passes unpatched and
+does not patched has to stand in ``known_losses.json`` (``{file: {test: reason}}``), or the exit status is 1. Without names, all files of
+``FILES`` are run.
 
 *PYTHON* needs the package ``test`` and gevent: the first is missing in Debian's interpreters, and then this says so with status
 2. A known loss whose reason begins with "Blocks" is not run patched.
@@ -105,21 +106,27 @@ SHORT = [
 
 
 _EXISTING = """
-import importlib.util, sys
-for name in sys.argv[1:]:
-    if name.startswith("multiprocessing_") or importlib.util.find_spec(f"test.{name}"):
+import importlib.util, pathlib, sys, test
+more, *names = sys.argv[1:]
+test.__path__.append(more)
+for name in names:
+    spec = None if name.startswith("multiprocessing_") else importlib.util.find_spec(f"test.{name}")
+    if spec is not None and spec.submodule_search_locations:
+        for file in sorted(pathlib.Path(spec.submodule_search_locations[0]).glob("test_*.py")):
+            print(f"{name}.{file.stem}")
+    elif spec is not None or name.startswith("multiprocessing_"):
         print(name)
 """
 
 
-def run_one(python, name, patched, seconds):
-    """{test: outcome} of one file; "hang" for the one at which the time limit came, "crash" where the process died."""
+def run_one(python, name, patched, seconds, more=""):
+    """({test: outcome}, the test that ran when the time limit came or the process died, or None, exit status, output) of one file."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
         command = [python, str(HERE / "one.py"), *(["--patched"] if patched else []), str(log), name]
         with open(Path(folder, "output"), "w+b") as output:
             blocking = [f"test.{test}" for test, reason in known_losses().get(name, {}).items() if reason.startswith("Blocks")]
-            environment = {**os.environ, "STDLIB_WITHOUT": " ".join(blocking if patched else ())}
+            environment = {**os.environ, "STDLIB_WITHOUT": " ".join(blocking if patched else ()), "STDLIB_MORE": str(more)}
             child = subprocess.Popen(
                 command,
                 env=environment,
@@ -171,10 +178,10 @@ def known_losses():
     return json.loads((HERE / "known_losses.json").read_text())
 
 
-def compare(python, name, seconds, only_patched=False):
+def compare(python, name, seconds, only_patched=False, more=""):
     """(passed unpatched, {test: outcome} lost, output of the patched run)."""
-    plain = None if only_patched else run_one(python, name, False, seconds)
-    patched = run_one(python, name, True, seconds)
+    plain = None if only_patched else run_one(python, name, False, seconds, more)
+    patched = run_one(python, name, True, seconds, more)
     if only_patched:
         lost = {test: outcome for test, outcome in patched[0].items() if outcome in ("fail", "error")}
         if patched[1]:
@@ -191,24 +198,18 @@ def main():
     options.add_argument("--seconds", type=float, default=300)
     options.add_argument("--only-patched", action="store_true", help="take for granted that everything passes unpatched")
     options.add_argument("--report", type=Path, help="a folder for the output of each patched run")
+    options.add_argument("--more", type=Path, default="", help="a folder with test files that the interpreter comes without")
     arguments = options.parse_args()
     if subprocess.run([arguments.python, "-c", "import test.support, gevent.monkey"]).returncode:
         print(f"{arguments.python} lacks the package test, or gevent", file=sys.stderr)
         return 2
     known = known_losses()
     total = unexpected = lost_all = 0
-    found = subprocess.run(
-        [
-            arguments.python,
-            "-c",
-            _EXISTING,
-        ]
-        + (arguments.names or FILES),
-        stdout=subprocess.PIPE,
-        text=True,
-    ).stdout.split()
+    command = [arguments.python, "-c", _EXISTING, str(arguments.more), *(arguments.names or FILES)]
+    found = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.split()
+    common = (arguments.seconds, arguments.only_patched, arguments.more)
     with ThreadPoolExecutor(arguments.jobs) as executor:
-        jobs = {name: executor.submit(compare, arguments.python, name, arguments.seconds, arguments.only_patched) for name in found}
+        jobs = {name: executor.submit(compare, arguments.python, name, *common) for name in found}
         for name, job in jobs.items():
             passed, lost, text = job.result()
             total += passed
