@@ -3,6 +3,7 @@
 import _thread
 import sys
 import threading
+from pathlib import Path
 
 import gevent
 import pytest
@@ -10,6 +11,8 @@ from gevent import thread
 from gevent.lock import BoundedSemaphore
 from gevent.thread import LockType, allocate_lock, get_ident, start_new_thread
 from gevent_testkit import run_script
+
+SCRIPTS = Path(__file__).parent / "scripts"
 
 
 def test_names():
@@ -197,6 +200,16 @@ def test_exit():
     gevent.sleep(0)
     gevent.sleep(0)
     assert log == [1]
+
+
+def test_fork():
+    """A forked child has the thread that forked and all greenlets that are no threads; what the others stood in line for is not lost."""
+    assert run_script(SCRIPTS / "threads_fork.py").check().stdout == "ok\n"
+
+
+def test_where_patched():
+    """THR-06: what was set is told, in a patched program; and other rules of the standard modules that gevent's own go beyond."""
+    assert run_script(SCRIPTS / "patched_rules.py").check().stdout == "ok\n"
 
 
 def test_count():

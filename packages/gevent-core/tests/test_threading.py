@@ -39,7 +39,7 @@ def test_names():
     assert (green.Lock, green._allocate_lock, green.get_ident) == (thread.LockType, thread.LockType, thread.get_ident)
     assert (green.RLock, green._CRLock, green.local, green._start_new_thread) == (
         lock.RLock,
-        lock.RLock,
+        lock.rlock if sys.version_info >= (3, 13) else lock.RLock,
         local,
         thread.start_new_thread,
     )

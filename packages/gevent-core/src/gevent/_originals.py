@@ -25,6 +25,11 @@ def get_original(mod_name, item_name):
     return [get_original(mod_name, each) for each in item_name]
 
 
+def is_patched(mod_name, item_name):
+    """Whether that name of that module was replaced: then it is held to the module's rules, and not to wider ones of ours."""
+    return item_name in saved.get(mod_name, ())
+
+
 allocate_lock, get_ident, start_new_thread, thread_local = get_original(
     "_thread", ["allocate_lock", "get_ident", "start_new_thread", "_local"]
 )

@@ -151,7 +151,9 @@ class SocketBase:
         self._timeout = timeout
 
     def setblocking(self, flag):
-        """``settimeout(None)`` if *flag* is true, else ``settimeout(0.0)``."""
+        """``settimeout(None)`` if *flag* is true, else ``settimeout(0.0)``. OSError too if the descriptor was closed elsewhere."""
+        if self.fileno() >= 0:
+            os.get_blocking(self.fileno())  # the standard one changes that, and so notices
         self.settimeout(None if flag else 0.0)
 
     def getblocking(self):
@@ -172,7 +174,7 @@ class SocketBase:
                 self._reader = park
             else:
                 self._writer = park
-        if park.greenlet is not None:
+        if park.greenlet is not None and not park.evict():
             raise ConcurrentObjectUseError(
                 f"{self!r} is already being waited on for {'reading' if events == _READ else 'writing'} by {park.greenlet!r}; "
                 "use one greenlet for each direction of a socket"

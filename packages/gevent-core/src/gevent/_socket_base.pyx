@@ -552,7 +552,10 @@ cdef class SocketBase:
         self._timeout = timeout
 
     def setblocking(self, flag):
-        """``settimeout(None)`` if *flag* is true, else ``settimeout(0.0)``."""
+        """``settimeout(None)`` if *flag* is true, else ``settimeout(0.0)``. OSError too if the descriptor was closed elsewhere."""
+        if self._fd >= 0 and libev.gevent_is_open(self._fd) == 0:
+            (&errno)[0] = EBADF
+            _fail()
         self.settimeout(None if flag else 0.0)
 
     def getblocking(self):
@@ -572,7 +575,7 @@ cdef class SocketBase:
                 self._reader = park
             else:
                 self._writer = park
-        if park.greenlet is not None:
+        if park.greenlet is not None and not park.evict():
             raise ConcurrentObjectUseError(
                 f"{self!r} is already being waited on for {'reading' if events == READ else 'writing'} by {park.greenlet!r}; "
                 "use one greenlet for each direction of a socket"

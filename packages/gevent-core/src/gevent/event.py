@@ -14,7 +14,11 @@ Both may be used by any native thread: one that sets wakes the greenlets of all 
 hub for that. What is read there and written here changes with the mutex held.
 """
 
+import sys
+import warnings
+
 from gevent._mutex import Mutex, mutex  # noqa: F401 - Mutex is what the .pxd says mutex is
+from gevent._originals import is_patched
 from gevent._switching import get_loop
 from gevent._waiting import WaitQueue
 from gevent.timeout import Timeout, with_timeout
@@ -108,7 +112,9 @@ class Event(_Linkable):
         return self._flag
 
     def isSet(self):
-        """:meth:`is_set`, as :class:`threading.Event` spelled it once."""
+        """:meth:`is_set`, as :class:`threading.Event` spelled it once; in a patched program deprecated as there, since Python 3.10."""
+        if sys.version_info >= (3, 10) and is_patched("threading", "Event"):
+            warnings.warn("isSet() is deprecated, use is_set() instead", DeprecationWarning, stacklevel=2)
         return self._flag
 
     def ready(self):

@@ -391,6 +391,12 @@ class Greenlet(greenlet):
             if block:
                 self.join(timeout)
 
+    def _leave_behind(self):
+        """In a forked child: for everybody else it has ended. Nothing more of it runs, no ``finally`` block either."""
+        if self._state < _DONE:
+            self._cancel_start()
+            self._end(_DONE, GreenletExit())
+
     # -- waiting for it
 
     def get(self, block=True, timeout=None):

@@ -73,3 +73,7 @@ cdef class RLock:
     cpdef bint acquire(self, bint blocking=*, object timeout=*) except -1
     cpdef release(self)
     cdef _refuse(self)
+
+
+cdef class rlock(RLock):
+    pass

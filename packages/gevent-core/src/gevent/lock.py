@@ -108,6 +108,7 @@ class Line(WaitQueue):
             return with_timeout(timeout, self.wait_for, owner, token, None, timeout_value=False)
         deadline = None if timeout is None else monotonic() + timeout
         park = get_loop().park(token)
+        park.in_line = True
         taken = called = False
         self.add(park)
         try:
@@ -117,6 +118,8 @@ class Line(WaitQueue):
                     break
                 woken = park.wait(timeout)
                 called = park.queue is not self
+                if park.left_behind:
+                    break
                 taken = owner._take(self, token, called)
                 if taken or not woken:
                     break
@@ -130,6 +133,8 @@ class Line(WaitQueue):
             # A call that came after we took, or while we gave up, is for somebody else.
             if self._leave(park) and not (taken and called):
                 self.call()
+        if park.left_behind:
+            park.stay_away()
         return taken
 
     def _stand_again(self, park):
@@ -489,3 +494,13 @@ class RLock:
         state = "locked" if self._count else "unlocked"
         kind = f"{type(self).__module__}.{type(self).__qualname__}"
         return f"<{state} {kind} object owner={self._owner!r} count={self._count} at {id(self):#x}>"
+
+
+class rlock(RLock):
+    """rlock()
+
+    An :class:`RLock` that ignores all arguments, as ``_thread.RLock`` does; ``threading.RLock`` warns of them.
+    """
+
+    def __init__(self, *args, **kwargs):
+        RLock.__init__(self)

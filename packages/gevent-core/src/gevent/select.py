@@ -24,7 +24,7 @@ from time import monotonic
 from greenlet import getcurrent
 
 from gevent import _epoll
-from gevent._originals import get_original
+from gevent._originals import get_original, is_patched
 from gevent._switching import get_loop
 from gevent.core import current_loop
 
@@ -217,6 +217,7 @@ class poll:
     def __init__(self):
         self._native = _native_poll()
         self._masks = {}
+        self._polling = 0  # how many greenlets are in poll()
 
     def register(self, fd, eventmask=POLLIN | POLLOUT):
         """Add *fd*, a descriptor or an object with ``fileno``, or change what it is watched for: POLLIN and other bits.
@@ -246,8 +247,18 @@ class poll:
         is empty; 0 never waits, None and negative numbers wait without limit. OverflowError for more than 24 days, as the system call
         takes an int.
 
-        Several greenlets may wait in one poll object at once, which the standard one refuses to native threads.
+        Several greenlets may wait in one poll object at once; RuntimeError for the second where :mod:`select` is patched, as from the
+        standard one.
         """
+        if not self._polling or not is_patched("select", "poll"):
+            self._polling += 1
+            try:
+                return self._poll(timeout)
+            finally:
+                self._polling -= 1
+        raise RuntimeError(f"concurrent poll() invocation: another greenlet waits in {self!r}; use one poll object for each")
+
+    def _poll(self, timeout):
         seconds = None
         if timeout is not None:
             if not isinstance(timeout, (int, float)):

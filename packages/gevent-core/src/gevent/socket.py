@@ -27,6 +27,7 @@ from os import strerror  # noqa: F401  as in gevent 1.1
 from socket import *  # noqa: F403  what the running interpreter has, whatever that is
 from socket import AF_INET, AF_INET6, SOCK_STREAM, SOL_SOCKET, AddressFamily, SocketIO, SocketKind, error, has_ipv6, timeout
 
+from gevent._originals import is_patched
 from gevent._socket_base import SocketBase, closed_elsewhere, timeout_default  # noqa: F401
 from gevent._switching import get_hub, get_loop
 from gevent.exceptions import ConcurrentObjectUseError
@@ -477,6 +478,11 @@ def socketpair(family=None, type=SOCK_STREAM, proto=0):
     return socket(family, type, proto, fileno=here.detach()), socket(family, type, proto, fileno=there.detach())
 
 
+def _class():
+    """What to make sockets of: in a patched program what stands in its module, which may be somebody else's by now, a proxy's say."""
+    return _stdlib.socket if is_patched("socket", "socket") else socket
+
+
 def create_connection(address, timeout=_GLOBAL_DEFAULT, source_address=None, *, all_errors=False):
     """A socket connected over TCP to *address*, a (host, port) tuple: the addresses of the host are tried one after the other.
 
@@ -491,7 +497,7 @@ def create_connection(address, timeout=_GLOBAL_DEFAULT, source_address=None, *, 
     for family, kind, proto, _name, found in getaddrinfo(host, port, 0 if has_ipv6 else AF_INET, SOCK_STREAM):
         sock = None
         try:
-            sock = socket(family, kind, proto)
+            sock = _class()(family, kind, proto)
             if timeout is not _GLOBAL_DEFAULT:
                 sock.settimeout(timeout)
             if source_address:
@@ -532,7 +538,7 @@ def create_server(address, *, family=AF_INET, backlog=None, reuse_port=False, du
             raise ValueError("dualstack_ipv6 not supported on this platform")
         if family != AF_INET6:
             raise ValueError("dualstack_ipv6 requires AF_INET6 family")
-    sock = socket(family, SOCK_STREAM)
+    sock = _class()(family, SOCK_STREAM)
     try:
         if os.name == "posix" and sys.platform != "cygwin":
             sock.setsockopt(SOL_SOCKET, _stdlib.SO_REUSEADDR, 1)

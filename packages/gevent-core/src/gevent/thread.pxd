@@ -1,5 +1,8 @@
+from gevent._libev.cext cimport loop as Loop
+from gevent._switching cimport get_loop
 from gevent.lock cimport BoundedSemaphore, lock_timeout
 
 
 cdef class LockType(BoundedSemaphore):
     cpdef bint acquire(self, bint blocking=*, object timeout=*) except -1
+    cpdef release(self)

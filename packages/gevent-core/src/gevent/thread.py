@@ -7,8 +7,12 @@
     True
 
 Importing this patches nothing; gevent-monkey puts these functions in place of the standard library's.
+
+*Forking.* A forked child has the thread that forked and no other, as with native threads: those that were started here, or by
+:mod:`gevent.threading`, do nothing more there, their ``finally`` blocks neither. All other greenlets go on (see :mod:`gevent.os`).
 """
 
+import os
 import signal
 import sys
 import types
@@ -18,8 +22,9 @@ from weakref import WeakSet
 from greenlet import GreenletExit, getcurrent
 
 from gevent._originals import allocate_lock as _allocate_native_lock
-from gevent._originals import get_original
-from gevent._switching import get_hub, is_main_thread
+from gevent._originals import get_original, is_patched
+from gevent._switching import get_hub, get_loop, is_main_thread
+from gevent.core import leave_behind
 from gevent.greenlet import Greenlet
 from gevent.local import local as _local  # noqa: F401 - of __implements__
 from gevent.lock import BoundedSemaphore, RLock, lock_timeout
@@ -68,6 +73,10 @@ class LockType(BoundedSemaphore):
         timeout = None if timeout == -1 else lock_timeout(blocking, timeout)
         return BoundedSemaphore.acquire(self, blocking, timeout)
 
+    def release(self):
+        """Give it back, and wake the first who waits, if any. RuntimeError if nobody has it."""
+        BoundedSemaphore.release(self)
+
     def _at_fork_reinit(self):
         """Make it free. ``threading`` and ``logging`` call this in a forked child, where the thread that had it is gone."""
         self.counter = self._initial_value
@@ -102,6 +111,9 @@ def get_ident(gr=None):
 def start_new_thread(function, args=(), kwargs={}):  # noqa: B006 - as in 1.1, and never changed
     """Call ``function(*args, **kwargs)`` in a new greenlet, soon; returns its :func:`get_ident`.
 
+    In a patched program it has begun when this returns, unless this was called in the hub: programs for native threads block theirs
+    after that, waiting for what the new one does.
+
     Raises TypeError unless *function* can be called, *args* is a tuple and *kwargs* a dict. An exception that ends it is reported,
     except for GreenletExit.
     """
@@ -113,8 +125,13 @@ def start_new_thread(function, args=(), kwargs={}):  # noqa: B006 - as in 1.1, a
         raise TypeError(f"the third argument must be a dict of keyword arguments, not {kwargs!r}")
     greenlet = Greenlet(_run_thread, function, args, kwargs)
     count_as_thread(greenlet)
+    ident = get_ident(greenlet)
     greenlet.start()
-    return get_ident(greenlet)
+    if is_patched("_thread", "start_new_thread"):
+        loop = get_loop()
+        if getcurrent() is not loop.hub:
+            loop.yield_now()  # a native thread has begun, or soon does, although the caller blocks his own now
+    return ident
 
 
 def _run_thread(function, args, kwargs):
@@ -154,6 +171,20 @@ def _count():
         return sum(1 for each in _threads if not each.ready())
 
 
+def _leave_threads_behind():
+    global _threads_lock
+    _threads_lock = _allocate_native_lock()  # a native thread that is not here may have the old one
+    current = getcurrent()
+    others = [each for each in _threads if each is not current and not each.ready()]
+    if others:
+        leave_behind(others)
+        for each in others:
+            each._leave_behind()
+
+
+os.register_at_fork(after_in_child=_leave_threads_behind)
+
+
 def interrupt_main(*signum):
     """Have the program do what it does on a signal, SIGINT by default, which makes KeyboardInterrupt in the main greenlet.
 
@@ -184,10 +215,17 @@ def exit():
 def stack_size(size=None):
     """The stack size, in bytes, of native threads that are started from now on (0: the system's); *size* makes it larger.
 
-    A smaller *size* changes nothing: other greenlets may rely on what there is. Returns the size as it was before. Raises what
-    ``_thread.stack_size`` raises.
+    A smaller *size* changes nothing: other greenlets may rely on what there is. Returns the size as it was before; in a patched
+    program, where others expect to be told what they have set, the last *size*. Raises what ``_thread.stack_size`` raises.
     """
+    global _last_size
     before = _stack_size()  # which sets it to 0, the system's
+    told, asked = _last_size, size
+    if is_patched("_thread", "stack_size") and size is not None:
+        try:
+            _stack_size(size)  # whether it is one
+        finally:
+            _stack_size(before)
     if size is not None and (size > before or size < 0):
         try:
             _stack_size(size)
@@ -196,7 +234,12 @@ def stack_size(size=None):
             raise
     else:
         _stack_size(before)
-    return before
+    if asked is not None:
+        _last_size = asked
+    return before if told is None or not is_patched("_thread", "stack_size") else told
+
+
+_last_size = None  # that stack_size() was called with
 
 
 allocate = allocate_lock

@@ -25,7 +25,7 @@ import contextvars
 import os
 import sys
 import threading as _stdlib
-from weakref import WeakSet, ref
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 from greenlet import GreenletExit, getcurrent
 
@@ -36,7 +36,7 @@ from gevent.event import Event
 from gevent.exceptions import LoopExit
 from gevent.greenlet import Greenlet
 from gevent.local import local
-from gevent.lock import RLock
+from gevent.lock import RLock, rlock
 from gevent.thread import LockType, allocate_lock, count_as_thread, get_ident, get_native_id, start_new_thread
 
 __all__ = ["Lock", "RLock", "Thread", "Timer", "current_thread", "get_ident", "local", "main_thread"]
@@ -58,7 +58,7 @@ __implements__ = [
 __implements__ = [name for name in __implements__ if hasattr(_stdlib, name)]
 
 Lock = LockType
-_CRLock = RLock
+_CRLock = rlock if sys.version_info >= (3, 13) else RLock  # which takes, since then, what threading has warned of
 _allocate_lock = allocate_lock
 _start_new_thread = start_new_thread
 
@@ -105,12 +105,18 @@ def _set_sentinel():
     """A lock that is released when the current greenlet has ended: how threading up to Python 3.12 joins a thread."""
     lock = LockType()
     _at_end("sentinel", _release, lock)
+    current = getcurrent()
+    if isinstance(current, Greenlet):
+        _sentinels[current] = lock
     return lock
 
 
 def _release(lock):
     if lock.locked():
         lock.release()
+
+
+_sentinels = WeakKeyDictionary()
 
 
 # ---- Handles: how threading joins a thread since Python 3.13 ---------------------------------------------------------------------
@@ -160,6 +166,7 @@ class _ThreadHandle:
     def _start(self, greenlet, daemon):
         self.ident = get_ident(greenlet)
         self._loop = get_loop()
+        _handles.add(self)
         count_as_thread(greenlet)
         if not daemon:
             _join_at_exit(self)
@@ -194,25 +201,26 @@ def _start_joinable_thread(function, handle=None, daemon=True):
         raise RuntimeError("thread already started")
     greenlet = Greenlet(function)
     handle._start(greenlet, daemon)
-    _joinable.add(handle)
     greenlet.start()
     return handle
 
 
-_joinable = WeakSet()  # handles that threading itself asked for
+_handles = WeakSet()  # those that were started
 
 
 def _after_fork_in_child():
-    # For threading the other threads have ended, whatever becomes of the greenlets.
+    # The other threads have ended: see gevent.thread. That is told at once, and not when the hub gets to run.
     current = get_ident()
-    for handle in list(_joinable):
+    for handle in list(_handles):
         if handle.ident != current:
             _unfinished.discard(handle)
             handle._ended.set()
+    for greenlet, lock in list(_sentinels.items()):
+        if greenlet.dead:
+            _release(lock)
 
 
-if "_start_joinable_thread" in __implements__:
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 _unfinished = set()  # handles of threads that are no daemons

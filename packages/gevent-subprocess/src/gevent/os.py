@@ -89,9 +89,12 @@ def fork_gevent():
 
     The child has the forking native thread alone, and can use gevent at once: hub, timers, thread pool and resolver are made fit for
     it before the hooks of ``os.register_at_fork`` run that were registered after gevent was imported. It has all the other
-    greenlets too, and they run there as soon as the current one waits.
+    greenlets too, and they run there as soon as the current one waits; but for threads that are greenlets, which end with a fork as all
+    threads do (:mod:`gevent.thread`).
 
     .. versionadded:: 1.1
+    .. versionchanged:: 26.11.0
+       Threads.
     """
     return fork_with(_fork)
 

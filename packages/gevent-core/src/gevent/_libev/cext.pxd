@@ -103,6 +103,8 @@ cdef class Park:
     cdef bint unref             # does not keep the loop running
     cdef bint timing            # the timer was started, and is in the loop's books
     cdef bint self_held         # by call_later, as long as the timer runs
+    cdef public bint in_line    # whose greenlet has to pass on what it was called for, also when it is left behind
+    cdef readonly bint left_behind  # so it is, and wait() has returned for that sake only
     cdef libev.ev_timer timer
 
     cpdef bint wait(self, object timeout=*) except -1

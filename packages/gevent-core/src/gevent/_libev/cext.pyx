@@ -679,6 +679,28 @@ cdef inline object _switch_out(State* s, PyObject* current):
     return PyGreenlet_Switch(<greenlet>s.hub, NULL, NULL)
 
 
+# In a forked child: the greenlets of those threads that are not there. None until there are any, so that nobody else pays for them.
+cdef set _left_behind = None
+
+
+def leave_behind(greenlets):
+    """To be called in a forked child: none of *greenlets*, which wait, comes back from there any more, whoever wakes them."""
+    global _left_behind
+    if _left_behind is None:
+        _left_behind = set()
+    _left_behind.update(greenlets)      # which also keeps them: one that goes runs its finally blocks
+
+
+cdef inline bint _is_left_behind(PyObject* current) except -1:
+    return _left_behind is not None and <object>current in _left_behind
+
+
+cdef int _stay_away(State* s) except -1:
+    """Leave the current greenlet for good. Only an exception that is thrown into it gets out of here."""
+    while True:
+        PyGreenlet_Switch(<greenlet>s.hub, NULL, NULL)
+
+
 cdef int _refuse_to_block(State* s) except -1:
     if s.hub is NULL:
         raise RuntimeError("this loop has no hub: only a greenlet under a hub can wait")
@@ -1033,7 +1055,13 @@ cdef class loop:
 
     cpdef object switch_out(self):
         """Leave the current greenlet; returns what it is switched back with. Somebody has to hold it and switch back."""
-        return _switch_out(_check(self), _current())
+        cdef State* s = _check(self)
+        cdef PyObject* current = _current()
+        result = _switch_out(s, current)
+        if _is_left_behind(current):
+            result = None
+            _stay_away(s)
+        return result
 
     cpdef Park park(self, object owner=None, bint ref=True):
         """A :class:`Park` for one wait of the current greenlet.
@@ -1121,6 +1149,9 @@ cdef class loop:
         except:
             _forget(s, ticket)
             raise
+        if _is_left_behind(current):
+            _forget(s, ticket)
+            _stay_away(s)
         if _forget(s, ticket):
             raise InvalidSwitchError("a greenlet that had yielded was switched to before its turn")
         return 0
@@ -1644,6 +1675,12 @@ cdef class Park:
         except:
             self.leave()
             raise
+        if _is_left_behind(current):
+            _give_up(s, self)
+            if self.in_line:
+                self.left_behind = True
+                return False
+            _stay_away(s)
         cdef int state = self.state
         cdef bint early = self.leave()
         if state == WOKEN and not early:
@@ -1664,6 +1701,17 @@ cdef class Park:
         self.greenlet = None
         self.state = IDLE_PARK
         return queued
+
+    def evict(self):
+        """Have nobody wait here who was left behind; returns whether nobody waits here."""
+        if self.greenlet is not None and _is_left_behind(<PyObject*>self.greenlet):
+            # It waited for the parent's thread, say for connections. Here somebody else may do so.
+            _give_up(self.loop.s, self)
+        return self.greenlet is None
+
+    def stay_away(self):
+        """Leave the current greenlet, which was left behind (:attr:`left_behind`), for good."""
+        _stay_away(self.loop.s)
 
     cpdef bint wake(self) except -1:
         """Queue the greenlet, or the call. False if it does not wait any more, or never can; then nothing happens.
@@ -1748,7 +1796,18 @@ cdef bint _wake_with_error(Park self, int state, bint early) except -1:
     )
 
 
+cdef int _give_up(State* s, Park self) except -1:
+    """Undo the wait of a greenlet that was left behind."""
+    if isinstance(self, IOPark) and s.ptr is not NULL:
+        _stop_park_io(s, <IOPark>self)
+    self.error = None
+    self.leave()
+    return 0
+
+
 cdef int _refuse_second(Park self) except -1:
+    if self.evict():
+        return 0
     raise ConcurrentObjectUseError(f"{self.owner!r} is already being waited on by {self.greenlet!r}")
 
 

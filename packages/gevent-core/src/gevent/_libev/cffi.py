@@ -501,6 +501,24 @@ def _refuse_to_block(state):
     raise BlockingSwitchOutError("cannot wait in the hub, that is, in a callback of the event loop; spawn a greenlet from it")
 
 
+# In a forked child: the greenlets of those threads that are not there. None until there are any.
+_left_behind = None
+
+
+def leave_behind(greenlets):
+    """To be called in a forked child: none of *greenlets*, which wait, comes back from there any more, whoever wakes them."""
+    global _left_behind
+    if _left_behind is None:
+        _left_behind = set()
+    _left_behind.update(greenlets)  # which also keeps them: one that goes runs its finally blocks
+
+
+def _stay_away(state):
+    """Leave the current greenlet for good. Only an exception that is thrown into it gets out of here."""
+    while True:
+        _switch(state.hub)
+
+
 def _leave(state):
     """Switch from the current greenlet to the hub; returns what the greenlet is later switched back with.
 
@@ -849,7 +867,12 @@ class loop:
 
     def switch_out(self):
         """Leave the current greenlet; returns what it is switched back with. Somebody has to hold it and switch back."""
-        return _leave(_check(self))
+        state = _check(self)
+        result = _leave(state)
+        if _left_behind is not None and getcurrent() in _left_behind:
+            del result
+            _stay_away(state)
+        return result
 
     def park(self, owner=None, ref=True):
         """A :class:`Park` for one wait of the current greenlet.
@@ -912,6 +935,9 @@ class loop:
         except BaseException:
             state.forget(ticket)
             raise
+        if _left_behind is not None and current in _left_behind:
+            state.forget(ticket)
+            _stay_away(state)
         if state.forget(ticket):
             raise InvalidSwitchError("a greenlet that had yielded was switched to before its turn")
         return 0
@@ -1266,6 +1292,8 @@ class Park:
         "_unref",
         "callback",
         "greenlet",
+        "in_line",  # its greenlet has to pass on what it was called for, also when it is left behind
+        "left_behind",  # so it is, and wait() has returned for that sake only
         "loop",
         "next",
         "owner",
@@ -1284,6 +1312,7 @@ class Park:
         self._park_state = _IDLE_PARK
         self._ticket = 0
         self._unref = unref
+        self.in_line = self.left_behind = False
         self._started = False  # it has a slot
         self._later = False  # made by call_later, and the timer runs
         self._error = None
@@ -1350,6 +1379,12 @@ class Park:
                 self._ticket = 0
             self.greenlet = None
             park_state, self._park_state = self._park_state, _IDLE_PARK
+        if _left_behind is not None and current in _left_behind:
+            self._error = None
+            if self.in_line:
+                self.left_behind = True
+                return False
+            self.stay_away()
         if not queued:
             if park_state == _WOKEN:
                 return True
@@ -1361,6 +1396,24 @@ class Park:
         raise InvalidSwitchError(
             f"{getcurrent()!r}, which waits on {self.owner!r}, was switched to before what it waits for happened"
         )
+
+    def evict(self):
+        """Have nobody wait here who was left behind; returns whether nobody waits here."""
+        if _left_behind is not None and self.greenlet in _left_behind:
+            # It waited for the parent's thread, say for connections. Here somebody else may do so.
+            state = self.loop._state
+            if self._started:
+                self._stop(state)
+            if self._ticket:
+                state.forget(self._ticket)
+                self._ticket = 0
+            self.greenlet = self._error = None
+            self._park_state = _IDLE_PARK
+        return self.greenlet is None
+
+    def stay_away(self):
+        """Leave the current greenlet, which was left behind (:attr:`left_behind`), for good."""
+        _stay_away(self.loop._state)
 
     def _take(self):
         """Its timer, or its descriptor, had an event."""
@@ -1458,6 +1511,8 @@ class Park:
         return self._park_state == _PARKED
 
     def _refuse_second(self):
+        if self.evict():
+            return
         raise ConcurrentObjectUseError(f"{self.owner!r} is already being waited on by {self.greenlet!r}")
 
     def __repr__(self):
