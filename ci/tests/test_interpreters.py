@@ -5,6 +5,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,9 @@ def test_time_that_is_up_ends_what_the_command_has_started(interpreters, tmp_pat
         # Both hold the fifo open for reading; opening it to write below fails when nobody does.
         interpreters.run_group(["sh", "-c", f"exec 3<>{fifo}; sleep 60 & wait"], timeout=0.5)
     with pytest.raises(OSError, match="No such device") as caught:
-        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        while True:  # they were killed, which takes a moment
+            os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+            time.sleep(0.001)
     assert caught.value.errno == errno.ENXIO
 
 

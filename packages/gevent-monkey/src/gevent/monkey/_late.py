@@ -12,12 +12,13 @@ Python and puts the replacement there.
 :func:`leftovers` lists it, for one warning that says what to import later.
 """
 
+import atexit
 import gc
 import sys
 import types
 from collections import deque
 
-from gevent._originals import allocate_lock, saved, thread_local
+from gevent._originals import allocate_lock, get_original, saved, thread_local
 from gevent.local import local
 from gevent.monkey._shared import is_native, shared
 from gevent.monkey._table import KEEP_ORIGINALS, NOT_REBOUND, SUBCLASSED
@@ -160,6 +161,16 @@ def share_locals():
                 ours = local()
                 ours.__dict__.update(value.__dict__)
                 namespace[attr] = ours
+
+
+def adapt_logging(logging):
+    """Before Python 3.11 the last handlers go, and take this module's lock, when greenlet says no more which greenlet that is."""
+    if sys.version_info < (3, 11):
+        atexit.register(_give_logging_a_native_lock, logging)
+
+
+def _give_logging_a_native_lock(logging):
+    logging._lock = get_original("_thread", "RLock")()
 
 
 # ---- What is left ----------------------------------------------------------------------------------------------------------------

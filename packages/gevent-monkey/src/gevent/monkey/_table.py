@@ -53,6 +53,7 @@ ADAPTED = {
     "asyncio.base_events": "gevent.monkey._asyncio.adapt_loops",
     "asyncio.tasks": "gevent.monkey._asyncio.adapt_tasks",
     "asyncio.unix_events": "gevent.monkey._asyncio.adapt_pipes",
+    "logging": "gevent.monkey._late.adapt_logging",
     "_queue": "gevent.monkey._queues.adapt_native_queues",
     "queue": "gevent.monkey._queues.adapt_queues",
     "multiprocessing.connection": "gevent.monkey._multiprocessing.adapt_connections",
