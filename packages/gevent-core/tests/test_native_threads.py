@@ -14,15 +14,20 @@ from time import monotonic
 
 import gevent
 import pytest
+from gevent._mutex import mutex
 from gevent._switching import get_hub_if_exists
 from gevent.event import AsyncResult, Event
 from gevent.hub import get_hub
 from gevent.lock import BoundedSemaphore, RLock, Semaphore
 from gevent.queue import Channel, Empty, Full, LifoQueue, PriorityQueue, Queue, SimpleQueue
-from gevent_testkit import REFERENCE_COUNTING, run_script
+from gevent_testkit import REFERENCE_COUNTING, collect_garbage, run_script
+from gevent_testkit.interpreters import PATIENCE
 
 #: Seconds that each of the loads runs at least.
-SECONDS = float(os.environ.get("GEVENT_TEST_THREAD_SECONDS", "0.4"))
+SECONDS = float(os.environ.get("GEVENT_TEST_THREAD_SECONDS", "0.4")) * PATIENCE
+
+# The descriptors of an ended thread's hub go with the hub, which PyPy frees by some later collection, and not always by the next.
+pytestmark = [] if REFERENCE_COUNTING else pytest.mark.leaks("hubs of ended threads are garbage on PyPy; one test counts them")
 
 
 @pytest.fixture(autouse=True)
@@ -465,6 +470,25 @@ def test_what_does_not_wait_needs_no_hub(threads):
 # ---- Forks, and the end of threads ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(REFERENCE_COUNTING, reason="CPython's mutex is compiled, or keeps the collector from running")
+def test_finalizers_wait_for_the_mutex_and_do_not_have_it():
+    """One that is found meanwhile runs when it is free: it may block, or want what another native thread holds."""
+    seen = []
+
+    class Noisy:
+        def __del__(self):
+            seen.append("has it" if mutex._lock._is_owned() else "has it not")
+
+    mutex.lock()
+    try:
+        Noisy()
+        collect_garbage()
+        seen.append("locked")
+    finally:
+        mutex.unlock()
+    assert seen == ["locked", "has it not"]
+
+
 def test_fork_while_threads_use_what_is_shared():
     """The child finds nothing locked, also in a hook of os.register_at_fork; its pool works; it does not wait for the parent's threads."""
     assert (
@@ -501,7 +525,11 @@ def test_threads_with_hubs_leave_nothing():
 
     threads = len(os.listdir("/proc/self/task"))
     before = some()
-    assert [some() for _ in range(3)] == [before] * 3
+    if REFERENCE_COUNTING:
+        assert [some() for _ in range(3)] == [before] * 3
+    else:
+        # Two descriptors for each hub that was left: ten times as many threads may not leave more than the first did.
+        assert max(some() for _ in range(10)) <= before + 4 * count
     assert repr(event) == f"<Event at {id(event):#x} set>"
 
 
