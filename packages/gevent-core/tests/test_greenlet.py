@@ -286,9 +286,9 @@ def test_start_later_needs_a_number(seconds):
 
 def test_start_later():
     order = []
-    jobs = [gevent.spawn_later(seconds, order.append, seconds) for seconds in (0.006, 0.002, 0.004, 0)]
+    jobs = [gevent.spawn_later(seconds, order.append, seconds) for seconds in (0.06, 0.02, 0.04, 0)]
     joinall(jobs)
-    assert order == [0, 0.002, 0.004, 0.006]
+    assert order == [0, 0.02, 0.04, 0.06]
 
 
 # ---- Killing it at each moment of its life ---------------------------------------------------------------------------------------
