@@ -2,7 +2,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from gevent.core import loop as _loop
-from typing_extensions import Self, disjoint_base
+from typing_extensions import Self
 
 __all__ = ["InvalidIP", "ares_host_result", "channel", "result", "strerror", "version"]
 
@@ -50,7 +50,6 @@ def strerror(code: int) -> str: ...
 
 class InvalidIP(ValueError): ...
 
-@disjoint_base
 class ares_host_result(tuple[str, list[str], list[str]]):
     family: int
     def __new__(cls, family: int, iterable: Iterable[Any]) -> Self: ...

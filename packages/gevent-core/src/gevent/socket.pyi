@@ -30,9 +30,23 @@ cancel_wait_ex: OSError
 timeout_default: Any
 
 @overload
-def wait(io: _watcher, timeout: float | None = None, timeout_exc: _TimeoutError = ..., hub: Hub | None = None) -> None: ...
+def wait(
+    io: _watcher,
+    timeout: float | None = None,
+    timeout_exc: _TimeoutError = ...,
+    hub: Hub | None = None,
+    *,
+    watcher: None = None,
+) -> None: ...
 @overload
-def wait(*, watcher: _watcher, timeout: float | None = None, timeout_exc: _TimeoutError = ..., hub: Hub | None = None) -> None: ...
+def wait(
+    io: None = None,
+    timeout: float | None = None,
+    timeout_exc: _TimeoutError = ...,
+    hub: Hub | None = None,
+    *,
+    watcher: _watcher,
+) -> None: ...
 def wait_read(fileno: int, timeout: float | None = None, timeout_exc: _TimeoutError = ...) -> None: ...
 def wait_write(fileno: int, timeout: float | None = None, timeout_exc: _TimeoutError = ..., event: object = ...) -> None: ...
 def wait_readwrite(fileno: int, timeout: float | None = None, timeout_exc: _TimeoutError = ..., event: object = ...) -> None: ...
