@@ -47,7 +47,9 @@ class Browser:
         self._numbers = itertools.count(1)
         self._received = b""
         self._session: str | None = None
-        self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True) if _FORGIVING else tempfile.TemporaryDirectory()
+        # An Any, lest mypy miss the option where Python 3.9 does not have it.
+        options: dict[str, Any] = {"ignore_cleanup_errors": True} if _FORGIVING else {}
+        self._profile = tempfile.TemporaryDirectory(**options)
         commands, self._out = os.pipe()
         self._in, answers = os.pipe()
         # Descriptors 3 and 4 are given out by the shell: subprocess can pass some on, but not under other numbers. None of
