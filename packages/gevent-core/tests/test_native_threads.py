@@ -14,13 +14,12 @@ from time import monotonic
 
 import gevent
 import pytest
-from gevent._mutex import mutex
 from gevent._switching import get_hub_if_exists
 from gevent.event import AsyncResult, Event
 from gevent.hub import get_hub
 from gevent.lock import BoundedSemaphore, RLock, Semaphore
 from gevent.queue import Channel, Empty, Full, LifoQueue, PriorityQueue, Queue, SimpleQueue
-from gevent_testkit import REFERENCE_COUNTING, collect_garbage, run_script
+from gevent_testkit import REFERENCE_COUNTING, run_script
 from gevent_testkit.interpreters import PATIENCE
 
 #: Seconds that each of the loads runs at least.
@@ -468,25 +467,6 @@ def test_what_does_not_wait_needs_no_hub(threads):
 
 
 # ---- Forks, and the end of threads ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(REFERENCE_COUNTING, reason="CPython's mutex is compiled, or keeps the collector from running")
-def test_finalizers_wait_for_the_mutex_and_do_not_have_it():
-    """One that is found meanwhile runs when it is free: it may block, or want what another native thread holds."""
-    seen = []
-
-    class Noisy:
-        def __del__(self):
-            seen.append("has it" if mutex._lock._is_owned() else "has it not")
-
-    mutex.lock()
-    try:
-        Noisy()
-        collect_garbage()
-        seen.append("locked")
-    finally:
-        mutex.unlock()
-    assert seen == ["locked", "has it not"]
 
 
 def test_fork_while_threads_use_what_is_shared():

@@ -1,7 +1,7 @@
 """The lock that native threads take before they touch what greenlets wait in, where nothing is compiled; see ``_mutex.pyx``.
 
-Here every step between ``lock()`` and ``unlock()`` is Python code. No finalizer is called there, lest somebody's ``__del__`` wants the
-lock for the same object, half changed: CPython's garbage collector is kept from running, PyPy's from calling what it has found. A
+Here every step between ``lock()`` and ``unlock()`` is Python code. The garbage collector is kept from running there, lest it calls
+somebody's ``__del__`` that wants the lock for the same object, half changed; PyPy calls no finalizers either while it is disabled. A
 signal handler can still come between two steps. It may have the lock again, as it is the thread's own, rather than wait for ever.
 """
 
@@ -15,26 +15,8 @@ __all__ = ["Hold", "Mutex", "mutex"]
 _RLock = get_original("_thread", "RLock")
 
 
-class _CountingMutex:
-    """A lock that its native thread may take again, where the collector counts how often finalizers were disabled (PyPy)."""
-
-    def __init__(self):
-        self._lock = _RLock()
-
-    def lock(self):
-        """Take it, waiting for another native thread to let go of it."""
-        self._lock.acquire()
-        gc.disable_finalizers()
-
-    def unlock(self):
-        """Let go of it."""
-        # In this order: finalizers that have waited run within the second call, and may block.
-        self._lock.release()
-        gc.enable_finalizers()
-
-
-class _SwitchingMutex:
-    """A lock that its native thread may take again, where the collector is on or off (CPython)."""
+class Mutex:
+    """A lock that its native thread may take again."""
 
     def __init__(self):
         self._lock = _RLock()
@@ -58,7 +40,6 @@ class _SwitchingMutex:
         self._lock.release()
 
 
-Mutex = _CountingMutex if hasattr(gc, "disable_finalizers") else _SwitchingMutex
 mutex = Mutex()
 
 
