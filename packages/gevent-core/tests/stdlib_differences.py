@@ -7,9 +7,6 @@ process waits with them.
 _NAMED_OTHERWISE = "the repr is that of gevent 1.1"
 
 DIFFERENCES = {
-    "test_poll": {
-        "PollTests.test_threaded_poll": "several greenlets may wait in one poll object; the standard one raises RuntimeError",
-    },
     "test_select": {
         "SelectTestCase.test_disallow_instantiation": "select.poll is a class here, as in gevent 1.1, not a function that makes one",
     },
