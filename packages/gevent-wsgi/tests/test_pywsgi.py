@@ -271,8 +271,13 @@ def test_corpus(corpus_site, name, raw, statuses, expected):
         methods = re.findall(rb"(?:^|\n)([A-Z]+) [/*h]", raw) or [b"GET"]
         responses = []
         while client.data or client.receive():
-            method = methods[len(responses)] if len(responses) < len(methods) else b"GET"
+            answered = sum(response.status >= 200 for response in responses)
+            method = methods[answered] if answered < len(methods) else b"GET"
             responses.append(Response(client, method.decode()))
+        interim = [response.status for response in responses if response.status < 200]
+        assert interim == [100] * len(interim)
+        assert len(interim) <= raw.lower().count(b"expect:")  # echo asks for the body, and so for "100 Continue"
+        responses = [response for response in responses if response.status >= 200]
         assert [response.status for response in responses] == statuses
         for response in responses:
             if response.status >= 400:
