@@ -1363,7 +1363,6 @@ class Park:
         self.greenlet = current
         self._park_state = _PARKED
         self._ticket = 0
-        queued = False
         try:
             if seconds >= 0 or self._c is not None:
                 self._start(state, seconds)
@@ -1372,13 +1371,8 @@ class Park:
                 switch_out()
             _switch(hub)
         finally:
-            if self._started:
-                self._stop(state)
-            if self._ticket:
-                queued = state.forget(self._ticket)
-                self._ticket = 0
-            self.greenlet = None
-            park_state, self._park_state = self._park_state, _IDLE_PARK
+            park_state = self._park_state
+            queued = self._end_wait(state)
         if _left_behind is not None and current in _left_behind:
             self._error = None
             if self.in_line:
@@ -1397,18 +1391,24 @@ class Park:
             f"{getcurrent()!r}, which waits on {self.owner!r}, was switched to before what it waits for happened"
         )
 
+    def _end_wait(self, state):
+        """End the wait: nothing is started or queued for it any more. Returns whether it was queued."""
+        queued = False
+        if self._started:
+            self._stop(state)
+        if self._ticket:
+            queued = state.forget(self._ticket)
+            self._ticket = 0
+        self.greenlet = None
+        self._park_state = _IDLE_PARK
+        return queued
+
     def evict(self):
         """Have nobody wait here who was left behind; returns whether nobody waits here."""
         if _left_behind is not None and self.greenlet in _left_behind:
             # It waited for the parent's thread, say for connections. Here somebody else may do so.
-            state = self.loop._state
-            if self._started:
-                self._stop(state)
-            if self._ticket:
-                state.forget(self._ticket)
-                self._ticket = 0
-            self.greenlet = self._error = None
-            self._park_state = _IDLE_PARK
+            self._end_wait(self.loop._state)
+            self._error = None
         return self.greenlet is None
 
     def stay_away(self):
