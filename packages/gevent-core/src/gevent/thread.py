@@ -219,24 +219,18 @@ def stack_size(size=None):
     program, where others expect to be told what they have set, the last *size*. Raises what ``_thread.stack_size`` raises.
     """
     global _last_size
-    before = _stack_size()  # which sets it to 0, the system's
-    told, asked = _last_size, size
-    if is_patched("_thread", "stack_size") and size is not None:
-        try:
-            _stack_size(size)  # whether it is one
-        finally:
-            _stack_size(before)
-    if size is not None and (size > before or size < 0):
-        try:
-            _stack_size(size)
-        except ValueError:
-            _stack_size(before)
-            raise
-    else:
-        _stack_size(before)
-    if asked is not None:
-        _last_size = asked
-    return before if told is None or not is_patched("_thread", "stack_size") else told
+    patched = is_patched("_thread", "stack_size")
+    wanted = before = _stack_size()  # which sets it to 0, the system's
+    told = _last_size if patched and _last_size is not None else before
+    try:
+        if size is not None and (patched or size > before or size < 0):
+            _stack_size(size)  # raises where that is none
+            wanted = max(size, before)
+    finally:
+        _stack_size(wanted)
+    if size is not None:
+        _last_size = size
+    return told
 
 
 _last_size = None  # that stack_size() was called with
