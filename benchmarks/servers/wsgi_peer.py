@@ -4,6 +4,7 @@ Each is configured for one process (and a master, where it cannot do without), n
 and keep-alive without an end, which are the conditions ours has. Threads: THREADS, where the server has threads.
 """
 
+import logging
 import socket
 import sys
 
@@ -59,6 +60,7 @@ def waitress(name):
     """A thread with poll(), and threads for the application."""
     import waitress
 
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a line for each request that finds no idle thread
     waitress.serve(
         getattr(applications, name),
         sockets=[listen()],
