@@ -95,6 +95,21 @@ def import_path(path):
         raise ImportError(f"cannot import {name!r} from {module_name!r}") from None
 
 
+def import_on_demand(namespace, paths):
+    """The ``__getattr__`` of the module whose dict is *namespace*: it imports what *paths* names, each when it is first asked for.
+
+    For what a module offers though it stands on a layer below it, or is larger than all the rest.
+    """
+
+    def __getattr__(name):
+        if name in paths:
+            namespace[name] = import_path(paths[name])
+            return namespace[name]
+        raise AttributeError(f"module {namespace['__name__']!r} has no attribute {name!r}")
+
+    return __getattr__
+
+
 def import_first(candidates, shortcuts):
     """The first of the *candidates* (one, or several in order of preference) that can be imported."""
     if isinstance(candidates, str) or not isinstance(candidates, (list, tuple)):

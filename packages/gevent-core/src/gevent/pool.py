@@ -10,7 +10,7 @@ from operator import index
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from gevent._config import import_path
+from gevent._config import import_on_demand
 from gevent._imap import IMap, IMapUnordered, Results
 from gevent._switching import get_loop
 from gevent.event import Event
@@ -21,15 +21,8 @@ from gevent.timeout import Timeout
 
 __all__ = ["Group", "Pool", "PoolFull"]  # noqa: F822  see __getattr__
 
-_UPWARD = {"PoolFull": "gevent._pool_full.PoolFull"}
-
-
-def __getattr__(name):
-    # It is a queue.Full, and the standard module takes more memory than this one: only for those who ask.
-    if name in _UPWARD:
-        globals()[name] = import_path(_UPWARD[name])
-        return globals()[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# It is a queue.Full, and the standard module takes more memory than this one: only for those who ask.
+__getattr__ = import_on_demand(globals(), {"PoolFull": "gevent._pool_full.PoolFull"})
 
 
 def acquire_place(pool, semaphore, timeout=None):
@@ -425,7 +418,7 @@ class Pool(Group):
         if self._raw:
             self._drop_dead()
         if not (acquire_place(self, self._semaphore, timeout) if blocking else self._semaphore.acquire(blocking=False)):
-            raise import_path(_UPWARD["PoolFull"])(f"{self!r} is full")
+            raise __getattr__("PoolFull")(f"{self!r} is full")
         added = False
         try:
             added = self._add(greenlet)

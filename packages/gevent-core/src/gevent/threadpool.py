@@ -29,7 +29,7 @@ from collections import deque
 from functools import partial
 from weakref import ref
 
-from gevent._config import import_path
+from gevent._config import import_on_demand
 from gevent._originals import allocate_lock, get_ident, get_original, start_new_thread
 from gevent._switching import get_hub, get_hub_if_exists, quiet_threads
 from gevent._waiting import WaitQueue
@@ -43,15 +43,8 @@ TIMEOUT_MAX = get_original("_thread", "TIMEOUT_MAX")  # seconds that a native lo
 
 __all__ = ["ThreadPool", "ThreadPoolExecutor", "ThreadResult"]  # noqa: F822  see __getattr__
 
-_UPWARD = {"ThreadPoolExecutor": "gevent._executor.ThreadPoolExecutor"}
-
-
-def __getattr__(name):
-    # concurrent.futures takes longer to import than the rest of gevent: only for those who ask.
-    if name in _UPWARD:
-        globals()[name] = import_path(_UPWARD[name])
-        return globals()[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# concurrent.futures takes longer to import than the rest of gevent: only for those who ask.
+__getattr__ = import_on_demand(globals(), {"ThreadPoolExecutor": "gevent._executor.ThreadPoolExecutor"})
 
 
 class ThreadResult:
