@@ -199,13 +199,16 @@ def test_reading_and_assigning():
 
 
 def test_from_the_environment(monkeypatch):
-    """Read when first asked for; an error names the variable."""
+    """Read when first asked for; set to nothing it counts as unset; an error names the variable."""
     monkeypatch.setenv("GEVENT_TEST_NUMBER", "12")
     one = Setting("number", "GEVENT_TEST_NUMBER", int, 5, "A number.")
     monkeypatch.setenv("GEVENT_TEST_NUMBER", "13")
     assert one.get() == 13
     monkeypatch.setenv("GEVENT_TEST_NUMBER", "14")
     assert one.get() == 13
+    nothing = Setting("number", "GEVENT_TEST_NUMBER", int, 5, "A number.")
+    monkeypatch.setenv("GEVENT_TEST_NUMBER", "")
+    assert nothing.get() == 5
     bad = Setting("number", "GEVENT_TEST_NUMBER", int, 5, "A number.")
     monkeypatch.setenv("GEVENT_TEST_NUMBER", "many")
     with pytest.raises(ValueError, match=r"GEVENT_TEST_NUMBER.*many"):
@@ -217,7 +220,7 @@ def test_from_the_environment(monkeypatch):
     [
         ("track_greenlet_tree", {"1": True, "yes": True, "ON": True, " true ": True}, ["2", "maybe"]),
         ("print_blocking_reports", {"0": False, "": False, "No": False, "off": False}, ["2", "maybe"]),
-        ("stack_chunk_cache", {"0": 0, "17": 17, " 5 ": 5}, ["-1", "x", "", "1.5"]),
+        ("stack_chunk_cache", {"0": 0, "17": 17, " 5 ": 5}, ["-1", "x", " ", "1.5"]),
         ("max_blocking_time", {"0.5": 0.5, "3": 3.0, "none": None, "": None}, ["x", "1s"]),
         ("max_memory_usage", {"100": 100, "1kb": 1024, "2 MB": 2 * 1024**2, "1gb": 1024**3}, ["x", "1tb", "kb"]),
         ("disable_watch_children", {"1": True, "anything": True, "": False}, []),
@@ -231,7 +234,7 @@ def test_parsers(name, texts, bad, monkeypatch):
     for text, expected in texts.items():
         monkeypatch.setenv(original.variable, text)
         fresh = Setting(name, original.variable, original.parse, original.default, "")
-        assert fresh.get() == expected
+        assert fresh.get() == (expected if text else original.default)
         fresh.set(text)
         assert fresh.get() == expected
     for text in bad:
@@ -255,6 +258,7 @@ def test_importable_settings(monkeypatch):
     from types import SimpleNamespace
 
     assert make().get() is SimpleNamespace
+    assert make("").get() is SimpleNamespace
     assert make("short").get() is OrderedDict
     assert make("no.such, short").get() is OrderedDict
     assert make("collections.OrderedDict").get() is OrderedDict
@@ -264,7 +268,7 @@ def test_importable_settings(monkeypatch):
     setting.set(["no.such", int])
     assert setting.get() is int
     assert setting.get_options() == shortcuts
-    for bad in ("no.such", "collections.nothing", "nodots", "", "no.such, nor.this"):
+    for bad in ("no.such", "collections.nothing", "nodots", ",", "no.such, nor.this"):
         with pytest.raises(ImportError):
             make(bad).get()
 
@@ -289,6 +293,20 @@ def test_loop_by_name():
     result = child(source, GEVENT_LOOP="no.such.loop")
     assert result.status == 1
     assert "no" in result.stderr.splitlines()[-1]
+
+
+def test_variables_set_to_nothing():
+    """Every variable of the table, and those that are read before there is a table, may be set to nothing."""
+    source = """
+import gevent
+from gevent._config import config
+print(type(gevent.get_hub().loop).__module__, getattr(gevent.hub, "__file__", "").rpartition(".")[2])
+print({name: setting.value_or_default() for name, setting in config.settings.items()})
+"""
+    variables = [*(each.variable for each in config.settings.values()), "GEVENT_CORE_CFFI_ONLY", "GEVENT_PURE_PYTHON", "PURE_PYTHON"]
+    assert child(source, **dict.fromkeys(variables, "")).check().stdout == child(source, **dict.fromkeys(variables)).check().stdout
+    pure = child("from gevent import hub; print(hub.__file__)", GEVENT_PURE_PYTHON="", PURE_PYTHON="1")
+    assert pure.check().stdout.endswith(".py\n")
 
 
 def test_backend_by_name():

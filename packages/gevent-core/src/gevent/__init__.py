@@ -28,7 +28,7 @@ for _entry in filter(None, sys.path):  # "" (the current directory) is skipped o
 
 from gevent._config import config, import_path, loop_backend
 
-if loop_backend() != "cext" or os.environ.get("GEVENT_PURE_PYTHON", os.environ.get("PURE_PYTHON", "0")) not in ("", "0"):
+if loop_backend() != "cext" or (os.environ.get("GEVENT_PURE_PYTHON") or os.environ.get("PURE_PYTHON") or "0") != "0":
     # The finder below knows no compiled modules, so that the .py beside each is run: the compiled ones speak C with the compiled
     # loop, and with no other. It is for this folder; what is below it, the loop above all, stays what it is.
     from importlib.machinery import SOURCE_SUFFIXES, FileFinder, SourceFileLoader

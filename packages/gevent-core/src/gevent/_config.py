@@ -1,7 +1,8 @@
 """The settings: one table of names, environment variables, parsers and defaults.
 
 A setting is read from its variable the first time somebody asks, so both orders work: exporting ``GEVENT_RESOLVER=block``, or
-assigning ``gevent.config.resolver = "block"`` before the first look-up. ``python -m gevent._config`` prints the table.
+assigning ``gevent.config.resolver = "block"`` before the first look-up. A variable that is set to nothing (``GEVENT_RESOLVER=``, as
+scripts and service files write it) counts as unset. ``python -m gevent._config`` prints the table.
 
 Settings that name a class hold dotted paths, short names, a list of either in order of preference, or the object itself.
 This is also how a lower layer reaches an upper one (the hub its resolver, for example): by a name here, imported on first use.
@@ -142,7 +143,7 @@ class Setting:
     def get(self):
         if self.value is _UNSET:
             text = os.environ.get(self.variable)
-            if text is None:
+            if not text:
                 self.value = self.default
             else:
                 try:
