@@ -303,7 +303,12 @@ from gevent._config import config
 print(type(gevent.get_hub().loop).__module__, getattr(gevent.hub, "__file__", "").rpartition(".")[2])
 print({name: setting.value_or_default() for name, setting in config.settings.items()})
 """
-    variables = [*(each.variable for each in config.settings.values()), "GEVENT_CORE_CFFI_ONLY", "GEVENT_PURE_PYTHON", "PURE_PYTHON"]
+    variables = [
+        *(each.variable for each in config.settings.values()),
+        "GEVENT_CORE_CFFI_ONLY",
+        "GEVENT_PURE_PYTHON",
+        "PURE_PYTHON",
+    ]
     assert child(source, **dict.fromkeys(variables, "")).check().stdout == child(source, **dict.fromkeys(variables)).check().stdout
     pure = child("from gevent import hub; print(hub.__file__)", GEVENT_PURE_PYTHON="", PURE_PYTHON="1")
     assert pure.check().stdout.endswith(".py\n")
