@@ -14,6 +14,7 @@ already is left as it is. For a new c-ares, look for the pycares release that ca
 """
 
 import ctypes
+import os
 import shutil
 import subprocess
 import sys
@@ -87,7 +88,8 @@ def build(prefix):
         options += ["-DHAVE_ARC4RANDOM_BUF=OFF"]
         made = Path(folder, "build")
         run(cmake, "-S", source, "-B", made, *options)
-        run(cmake, "--build", made, "--parallel")
+        # Without a number, make would start all compilers at once.
+        run(cmake, "--build", made, "--parallel", str(os.cpu_count() or 1))
         run(cmake, "--install", made)
     if version_in(prefix) != VERSION:
         raise RuntimeError(f"c-ares was built, but {prefix} has no libcares.pc of version {VERSION}")

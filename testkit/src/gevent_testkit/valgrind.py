@@ -10,8 +10,8 @@ It ends with status 0 when every test passed and valgrind found nothing, 99 when
 How it works: ``PYTHONMALLOC=malloc`` takes CPython's own allocator away, which would hide most errors from valgrind: it hands out
 pieces of large blocks, and reads memory that it never got to find out whose it is. The use of undefined values is not looked at
 (``--undef-value-errors=no``): the interpreter does that on purpose when it makes small integers, and greenlet copies pieces of
-the C stack with all their holes. With that, nothing needs to be suppressed on Debian 12 with CPython 3.11; should another
-libc or interpreter need it, ``--suppressions=FILE`` is handed to valgrind. greenlet also lets the stack pointer jump; valgrind
+the C stack with all their holes. With that, Debian 12 with CPython 3.11 needs only the suppressions of valgrind.supp; should another
+libc or interpreter need more, ``--suppressions=FILE`` is handed to valgrind too. greenlet also lets the stack pointer jump; valgrind
 follows as long as it does not take a jump for a change of stacks (``--max-stackframe``). Build with ``CFLAGS="-g -O1"`` for line
 numbers. Twenty times slower than without, so tests that measure time are to be left out, and so are those that run in a child, where
 valgrind does not follow.
@@ -24,11 +24,11 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 _ALWAYS = [
     "--tool=memcheck",
@@ -38,6 +38,7 @@ _ALWAYS = [
     "--main-stacksize=16000000",
     "--undef-value-errors=no",
     "--quiet",
+    f"--suppressions={Path(__file__).with_name('valgrind.supp')}",
 ]
 _LEAKS = ["--leak-check=full", "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite"]
 _PYTEST = ["-m", "pytest", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:gevent_testkit", "-q"]
@@ -47,7 +48,7 @@ def parser(usage: str = "%(prog)s [--leaks] [pytest arguments]") -> argparse.Arg
     """The parser of a script's command line, to which it can add."""
     made = argparse.ArgumentParser(usage=usage)
     made.add_argument("--leaks", action="store_true", help="also report memory that nothing points to at the end")
-    made.add_argument("--suppressions", metavar="FILE", help="what valgrind is to pass over")
+    made.add_argument("--suppressions", metavar="FILE", help="what else valgrind is to pass over")
     return made
 
 
