@@ -1,6 +1,6 @@
 """Print a markdown table from result files: one column of ratios per file.
 
-    python benchmarks/report.py                          the newest complete result of each interpreter
+    python benchmarks/report.py                          the newest kept figure of each benchmark, for each interpreter
     python benchmarks/report.py results/A.json B.json    these, in this order
     python benchmarks/report.py --figures FILE           one file with the figures of both sides
 
@@ -28,18 +28,47 @@ def load(path):
     return result
 
 
-def newest():
-    """Return the paths of the newest result of each interpreter in results/."""
-    by_interpreter = {}
-    for path in sorted(RESULTS.glob("*.json")):
-        about = load(path)["sides"]["ours"]
-        by_interpreter[about["implementation"], about["python"].rpartition(".")[0]] = path
-    return list(by_interpreter.values())
-
-
 def key(record):
     """Return what makes two records the same benchmark."""
     return record["group"], record["name"], record["against"]
+
+
+def interpreter(result):
+    """Return which interpreter a result is of, as ``CPython 3.11``."""
+    about = result["sides"]["ours"]
+    return f"{about['implementation']} {about['python'].rpartition('.')[0]}"
+
+
+def kept(folder):
+    """Return the results below *folder* that set both sides beside each other on one interpreter, newest first.
+
+    Each gets a "file", its path below *folder*. Files of other programs of benchmarks/, and "--quick" ones, are left out.
+    """
+    results = []
+    for path in Path(folder).rglob("*.json"):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if result.get("format") != 1 or result["quick"] or len({side["implementation"] for side in result["sides"].values()}) > 1:
+            continue
+        results.append({**result, "file": path.relative_to(folder).as_posix()})
+    return sorted(results, key=lambda result: result["date"], reverse=True)
+
+
+def newest(folder=RESULTS):
+    """Return the :func:`kept` results, each with only those records that no newer one of the interpreter has.
+
+    A benchmark that failed does not stand in for an older one that did not. Results that nothing is left of are left out.
+    """
+    shown, results = set(), []
+    for result in kept(folder):
+        records = []
+        for record in result["records"]:
+            identity = interpreter(result), key(record)
+            if identity not in shown and figures.verdict(record) != "FAILED":
+                shown.add(identity)
+                records.append(record)
+        if records:
+            results.append({**result, "records": records})
+    return results
 
 
 def title(result):
@@ -73,6 +102,25 @@ def markdown(header, rows):
         yield "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
 
 
+def newest_table(results):
+    """Yield the table of what :func:`newest` returns: every figure says when it was measured, and of which commit."""
+    rows = []
+    for result in results:
+        for record in result["records"]:
+            median, spread = figures.ratio_text(figures.ratios(record))
+            ratio = f"{median} ({spread}) {figures.verdict(record)}".strip()
+            rows.append([*labels(record), ratio, f"{result['date'][:10]}, {title(result)}"])
+    # Groups in the order of their newest figures, and within a group those of one result together.
+    order = list(dict.fromkeys(row[0] for row in rows))
+    return markdown(["group", "benchmark", "goal", "ratio", "measured"], sorted(rows, key=lambda row: order.index(row[0])))
+
+
+def labels(record):
+    """Return the cells of a table that say which benchmark a record is of: group, name and goal."""
+    name = record["name"] if record["against"] == "upstream" else f"{record['name']} / {record['against']}"
+    return record["group"], name, figures.goal_text(record)
+
+
 def ratio_table(results):
     """Yield the table that sets several results side by side."""
     keys = list(dict.fromkeys(key(record) for result in results for record in result["records"]))
@@ -80,7 +128,6 @@ def ratio_table(results):
     rows = []
     for wanted in keys:
         record = next(records[wanted] for records in by_key if wanted in records)
-        name = record["name"] if record["against"] == "upstream" else f"{record['name']} / {record['against']}"
         cells = []
         for records in by_key:
             if wanted not in records:
@@ -88,7 +135,7 @@ def ratio_table(results):
                 continue
             median, spread = figures.ratio_text(figures.ratios(records[wanted]))
             cells.append(f"{median} ({spread}) {figures.verdict(records[wanted])}".strip())
-        rows.append([record["group"], name, figures.goal_text(record), *cells])
+        rows.append([*labels(record), *cells])
     return markdown(["group", "benchmark", "goal", *(title(result) for result in results)], rows)
 
 
@@ -100,11 +147,11 @@ def figure_table(result):
 def main(arguments=None):
     """Print what the command line asks for; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("files", nargs="*", help="result files; default: the newest of each interpreter in results/")
+    parser.add_argument("files", nargs="*", help="result files; default: the newest figures of each interpreter in results/")
     parser.add_argument("--figures", action="store_true", help="show the figures of both sides, a table per file")
     options = parser.parse_args(arguments)
     try:
-        results = [load(path) for path in options.files or newest()]
+        results = [load(path) for path in options.files] or newest()
     except (OSError, ValueError) as error:
         print(f"report.py: {error}", file=sys.stderr)
         return 2
@@ -114,7 +161,11 @@ def main(arguments=None):
     print("Ratio ours/theirs: the median of the rounds and (smallest..largest).\n")
     for result in results:
         print("\n".join(conditions(result)))
-    for table in [figure_table(result) for result in results] if options.figures else [ratio_table(results)]:
+    if options.figures:
+        tables = [figure_table(result) for result in results]
+    else:
+        tables = [ratio_table(results) if options.files else newest_table(results)]
+    for table in tables:
         print()
         print("\n".join(table))
     return 0

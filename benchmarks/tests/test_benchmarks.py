@@ -156,7 +156,8 @@ def test_report_refuses_what_is_no_result(tool, tmp_path, capsys):
     assert "other.json was not written by this version of run.py" in capsys.readouterr().err
 
 
-def test_report_sets_results_side_by_side(tool, tmp_path, capsys):
+def write_result(path, *records, python="3.11.7", upstream="CPython", **changes):
+    """Write a result file of *records*, as run.py does."""
     about = {
         "implementation": "CPython",
         "gevent": "26.11.0",
@@ -175,13 +176,19 @@ def test_report_sets_results_side_by_side(tool, tmp_path, capsys):
         "quick": False,
         "pinned": True,
         "notes": [],
+        "sides": {"ours": {**about, "python": python}, "upstream": {**about, "implementation": upstream}},
+        "records": records,
+        **changes,
     }
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(result), encoding="utf-8")
+
+
+def test_report_sets_results_side_by_side(tool, tmp_path, capsys):
     files = []
     for python, ours in (("3.11.7", 210), ("3.13.0", 150)):
-        result["sides"] = {"ours": {**about, "python": python}, "upstream": about}
-        result["records"] = [record([ours], [100], 2)]
         files.append(tmp_path / f"{python}.json")
-        files[-1].write_text(json.dumps(result), encoding="utf-8")
+        write_result(files[-1], record([ours], [100], 2), python=python)
     tool("report").main([str(file) for file in files])
     lines = capsys.readouterr().out.splitlines()
     assert [cell.strip() for cell in lines[-1].strip("|").split("|")] == [
@@ -190,6 +197,35 @@ def test_report_sets_results_side_by_side(tool, tmp_path, capsys):
         ">= 2",
         "2.10 (2.10..2.10) ok",
         "1.50 (1.50..1.50) short",
+    ]
+
+
+def test_report_shows_the_newest_figure_of_each_benchmark(tool, tmp_path):
+    """Whichever file has it, with its own day and commit; a failure or a quick run does not stand in for a figure."""
+    report = tool("report")
+    old, new = "2026-11-23T02:00:00+00:00", "2026-11-25T02:00:00+00:00"
+    named = {name: {**record([200], [100], 2), "name": name} for name in ("both", "once", "fails", "quick")}
+    write_result(tmp_path / "all.json", *named.values(), date=old)
+    failed = {**named["fails"], "errors": ["went wrong"]}
+    write_result(tmp_path / "lock" / "some.json", {**named["both"], "ours": [{"value": 300}]}, failed, date=new, commit="fedcba")
+    write_result(tmp_path / "quick.json", named["quick"], date=new, quick=True)
+    write_result(tmp_path / "other.json", named["once"], date=new, python="3.13.0")
+    write_result(tmp_path / "pypy.json", named["once"], date=new, upstream="PyPy")
+    (tmp_path / "children.json").write_text('{"format": "children-1"}', encoding="utf-8")
+    results = report.newest(tmp_path)
+    assert {result["file"]: [each["name"] for each in result["records"]] for result in results} == {
+        "all.json": ["once", "fails", "quick"],
+        "lock/some.json": ["both"],
+        "other.json": ["once"],
+    }
+    assert [report.interpreter(result) for result in results].count("CPython 3.13") == 1
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in report.newest_table(results)][2:]
+    assert sorted(row[1:] for row in rows) == [
+        ["both", ">= 2", "3.00 (3.00..3.00) ok", "2026-11-25, CPython 3.11.7, fedcba"],
+        ["fails", ">= 2", "2.00 (2.00..2.00) ok", "2026-11-23, CPython 3.11.7, 0123456789"],
+        ["once", ">= 2", "2.00 (2.00..2.00) ok", "2026-11-23, CPython 3.11.7, 0123456789"],
+        ["once", ">= 2", "2.00 (2.00..2.00) ok", "2026-11-25, CPython 3.13.0, 0123456789"],
+        ["quick", ">= 2", "2.00 (2.00..2.00) ok", "2026-11-23, CPython 3.11.7, 0123456789"],
     ]
 
 

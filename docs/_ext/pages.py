@@ -2,7 +2,7 @@
 
 - reference/: a page for each public module that exists, in the order of tools/layers.toml, so no module can be forgotten.
 - design/map.md: every module, layer by layer, with the first line of its docstring.
-- benchmarks.md: charts and tables of the newest result file of each interpreter in benchmarks/results/.
+- benchmarks.md: charts and a table of the newest figure of each benchmark in benchmarks/results/, for each interpreter.
 """
 
 import ast
@@ -38,6 +38,9 @@ PARTS = {
     "ground": "Event loop",
     "release": "Releases",
 }
+
+#: Groups of benchmarks that are no words.
+HEADINGS = {"wsgi": "WSGI"}
 
 
 def layers():
@@ -115,45 +118,50 @@ def map_page():
 
 
 def charts_of(result):
-    """Pairs of heading and SVG: what is a rate by groups, then what is an amount; each beside upstream, then the servers' peers."""
+    """``{heading: SVG}``: what is a rate by groups, what is an amount, and servers beside others than upstream's."""
     groups = {}
     for record in result["records"]:
         found = figures.ratios(record)
-        if not found or figures.verdict(record) == "FAILED":
-            continue
-        if record["group"] == "servers":
+        if record["group"] == "servers" or record["against"] != "upstream":
             label, heading = f"{record['name']} / {record['against']}", "Servers, beside others"
         elif record["more_is_better"]:
-            label, heading = record["summary"], record["group"].capitalize()
+            label, heading = record["summary"], HEADINGS.get(record["group"], record["group"].capitalize())
         else:
             label, heading = record["summary"], "Memory and start-up: less is better"
         middle, low, high = sorted(found)[len(found) // 2], min(found), max(found)
         bars = groups.setdefault((heading, record["more_is_better"]), [])
         bars.append((label.replace("`", "").rstrip("."), middle, low, high))
-    for (heading, more), bars in groups.items():
-        yield heading, ratio_chart(heading, bars, better_above=more)
+    return {heading: ratio_chart(heading, bars, better_above=more) for (heading, more), bars in groups.items()}
 
 
 def benchmarks_page():
-    results = [report.load(path) for path in report.newest()]
     lines = [
         "# Benchmarks",
         "",
         "Beside upstream gevent, on the same machine in the same minutes. A bar that reaches 4 stands for four times upstream's",
-        "rate; the thin line shows the smallest and the largest ratio of the rounds. The line at 1 is upstream. Machines are noisy,",
-        "which is why there are only ratios here; how they are taken is told in `benchmarks/README.md`, and every figure is in the",
-        "file that is named.",
+        "rate; the thin line shows the smallest and the largest ratio of the rounds. The line at 1 is upstream, or the server that is",
+        "named. Machines are noisy, which is why there are only ratios here; how they are taken is told in `benchmarks/README.md`.",
+        "",
+        "Of each benchmark the newest figure is shown. Below a chart stand the day its figures were measured, the commit, and the",
+        "file in `benchmarks/results` that has them all; under what conditions is told [at the end](#conditions).",
         "",
     ]
-    for result in results:
-        lines += [f"## {result['sides']['ours']['implementation']} {result['sides']['ours']['python']}", ""]
-        lines += [*report.conditions(result), ""]
-        for heading, svg in charts_of(result):
-            lines += [f"### {heading}", "", "```{raw} html", svg, "```", ""]
+    results = report.newest()
+    for interpreter in dict.fromkeys(map(report.interpreter, results)):
+        lines += [f"## {interpreter}", ""]
+        shown = {}
+        for result in results:
+            if report.interpreter(result) == interpreter:
+                for heading, svg in charts_of(result).items():
+                    caption = f"{result['date'][:10]}, {report.title(result)}: `{result['file']}`"
+                    shown.setdefault(heading, []).extend(["```{raw} html", svg, "```", "", caption, ""])
+        for heading, chart in shown.items():
+            lines += [f"### {heading}", "", *chart]
     if not results:
         lines += ["No results have been committed yet.", ""]
-    if results:
-        lines += ["## All ratios", "", *report.ratio_table(results), ""]
+    else:
+        conditions = [line for result in results for line in report.conditions(result)]
+        lines += ["## All ratios", "", *report.newest_table(results), "", "## Conditions", "", *conditions, ""]
     return "\n".join(lines)
 
 
