@@ -53,6 +53,16 @@ def test_names():
     assert gevent.Timeout is gevent.timeout.Timeout
 
 
+@pytest.mark.parametrize("name", ["core", "event", "greenlet", "hub", "local", "lock", "queue", "socket", "thread", "timeout"])
+def test_instances_tell_their_module(name):
+    """As those of a class in Python do, which in 1.1 they were. APScheduler asks whose methods it is given."""
+    module = importlib.import_module(f"gevent.{name}")
+    public = [getattr(module, each) for each in module.__all__]
+    for cls in (each for each in public if isinstance(each, type) and each.__module__.startswith("gevent")):
+        told = [vars(each)["__module__"] for each in cls.__mro__ if "__module__" in vars(each)]
+        assert told[:1] == [cls.__module__], cls
+
+
 def test_version():
     parts = gevent.__version__.split(".")
     assert [int(each) for each in parts] == list(gevent.version_info[:3])

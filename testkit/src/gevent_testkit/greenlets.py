@@ -1,5 +1,7 @@
 """Functions for tests of what greenlets wait for: run something in the hub, at a certain moment, or up to where it waits."""
 
+from time import sleep as block
+
 import gevent
 from gevent.hub import get_hub
 
@@ -21,9 +23,14 @@ def in_hub(function, *args, **kwargs):
 
 
 def at_the_same_moment(seconds, function, *args):
-    """Have *function* called in the hub after *seconds*, behind the time limits of that moment and before whom they wake."""
+    """Have *function* called in the hub after *seconds*, behind the time limits of that moment and before whom they wake.
+
+    Who is to run out of time has begun to wait already. This blocks the loop until the moment has come, so that both are due
+    when it next looks, however slow the machine is.
+    """
     timer = get_hub().loop.timer(seconds, priority=-2)
     timer.start(function, *args)
+    block(seconds + 0.002)
     return timer
 
 

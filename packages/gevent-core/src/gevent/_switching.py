@@ -192,6 +192,8 @@ class Waiter:
     for one of them.
     """
 
+    __module__ = __name__  # of the instances too: those of a compiled class have none
+
     def __init__(self, hub=None):
         self.hub = get_hub() if hub is None else hub
         self.greenlet = None

@@ -26,6 +26,8 @@ class WaitQueue:
     :meth:`remove` and :meth:`take_all` are for who holds :data:`gevent._mutex.mutex`; all other methods take it themselves.
     """
 
+    __module__ = __name__  # of the instances too: those of a compiled class have none
+
     def __init__(self):
         self.count = 0
         self.head = None

@@ -29,6 +29,8 @@ __all__ = ["AsyncResult", "Event"]
 class _Linkable:
     """What both have: the greenlets that wait, and the callbacks that are linked."""
 
+    __module__ = __name__  # of the instances too: those of a compiled class have none
+
     def __init__(self):
         self._waiters = None  # made when somebody waits: most results are there before anybody asks
 

@@ -34,6 +34,7 @@ class SpawnedLink:
 
     Wraps a link callback, so that it is called in a greenlet of its own and may wait."""
 
+    __module__ = __name__  # of the instances too: those of a compiled class have none
     __slots__ = ["callback"]
 
     def __init__(self, callback):
@@ -96,6 +97,8 @@ class Greenlet(greenlet):
     .. versionchanged:: 1.1
        TypeError at once for a *run* that cannot be called. Without *run* and ``_run`` it does nothing.
     """
+
+    __module__ = __name__  # of the instances too: those of a compiled class have none
 
     # What gevent.config.track_greenlet_tree makes each greenlet record: a weak reference to who made it, where, and a
     # dictionary that it shares with everybody below the same root. None without that.

@@ -134,6 +134,7 @@ class local:
     without an ``__init__``.
     """
 
+    __module__ = __name__  # of the instances too: those of a compiled class have none
     __slots__ = ("__weakref__", "_local__home")
 
     def __cinit__(self, *args, **kwargs):

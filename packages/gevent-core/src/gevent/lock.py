@@ -34,6 +34,8 @@ _CALLED = object()
 class Contended:
     """What greenlets stand in line for: the base of the locks and queues."""
 
+    __module__ = __name__  # of the instances too: those of a compiled class have none
+
     def _take(self, line, token, called):
         """Take what who stands in *line* with *token* waits for, having been *called* or not; False if it is not there. Must not wait."""
         return True
@@ -409,6 +411,8 @@ class RLock:
     .. versionchanged:: 26.11.0
        Safe to use from several native threads.
     """
+
+    __module__ = __name__  # of the instances too: those of a compiled class have none
 
     def __init__(self, hub=None):
         self._block = Semaphore(1)

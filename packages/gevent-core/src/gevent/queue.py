@@ -136,6 +136,7 @@ class SimpleQueue(Contended):
     .. versionadded:: 26.11.0
     """
 
+    __module__ = __name__  # of the instances too: those of a compiled class have none
     __class_getitem__ = classmethod(GenericAlias)
 
     def __init__(self, maxsize=None, items=None):
@@ -682,6 +683,7 @@ class Channel(Contended):
        Can be iterated over.
     """
 
+    __module__ = __name__  # of the instances too: those of a compiled class have none
     __class_getitem__ = classmethod(GenericAlias)
 
     def __init__(self, maxsize=1):

@@ -58,6 +58,7 @@ class LockType(BoundedSemaphore):
     A lock with the methods of :class:`threading.Lock`, over a :class:`~gevent.lock.BoundedSemaphore`.
     """
 
+    __module__ = __name__  # of the instances too: those of a compiled class have none
     _OVER_RELEASE_ERROR = error
 
     def acquire(self, blocking=True, timeout=-1):

@@ -52,6 +52,8 @@ def set_timeout(socket, seconds):
 class Lines:
     """Iteration over what has a ``readline()``, line by line."""
 
+    __module__ = __name__  # of the instances too: those of a compiled class have none
+
     def readlines(self, hint=None):
         """The lines up to the end, or until they are *hint* octets together; a list. Blocks."""
         lines = []

@@ -750,6 +750,8 @@ cdef class loop:
     ValueError from all of them.
     """
 
+    __module__ = __name__  # of the instances too: those of a compiled class have none
+
     def __cinit__(self):
         self.s = NULL
 
@@ -1425,6 +1427,9 @@ cdef class callback:
 
     A call that is queued in a loop. True from being queued until it has returned; :attr:`pending` until it begins.
     """
+
+    __module__ = __name__  # of the instances too: those of a compiled class have none
+
     cdef public object callback
     cdef public object args
     cdef readonly loop loop
@@ -1880,6 +1885,9 @@ cdef class watcher:
 
     A started watcher keeps itself alive, with its callback and arguments, until it is stopped or its loop destroyed.
     """
+
+    __module__ = __name__  # of the instances too: those of a compiled class have none
+
     cdef readonly loop loop
     cdef object _callback
     cdef object _args
