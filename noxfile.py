@@ -166,6 +166,14 @@ def stdlib(session):
 
 
 @nox.session
+def projects(session):
+    """Projects that are built on gevent (packages/gevent/projects) do on this one what they are for; arguments after -- go to pytest."""
+    install_packages(session)
+    session.install("-r", "packages/gevent/projects/projects.txt")
+    session.run("python", "-m", "pytest", "packages/gevent/projects", *session.posargs)
+
+
+@nox.session
 def bench(session):
     """Beside upstream gevent, on this machine; arguments after -- go to benchmarks/run.py."""
     session.run("python", "benchmarks/run.py", *session.posargs)
