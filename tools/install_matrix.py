@@ -3,10 +3,13 @@
     python tools/install_matrix.py [--dist DIR] [--python PYTHON ...] [CASE ...]
 
 Nothing comes from the checkout: pip sees only the files, and the few libraries they need (greenlet, cffi), which are fetched once.
-Prints a line for each interpreter and case; the exit status is 1 if any failed, after all have been tried.
+Prints a line for each interpreter and case; the exit status is 1 if any failed, after all have been tried. When all cases were tried,
+the interpreter's row in the table of the documentation (--table) is written anew.
 """
 
 import argparse
+import csv
+import datetime
 import re
 import subprocess
 import sys
@@ -18,12 +21,17 @@ HERE = Path(__file__).resolve().parent
 CHECKS = HERE / "install_checks.py"
 SIBLINGS = ["gevent-core", "gevent-ares", "gevent-subprocess", "gevent-wsgi", "gevent-monkey"]
 ALL = [*SIBLINGS, "gevent"]
-#: A release of upstream's one-piece gevent, for the upgrade over it.
-ONE_PIECE = "gevent == 25.9.1"
+#: Upstream's one-piece gevent, for the upgrade over it: the newest that is older than ours and has a wheel for the interpreter.
+ONE_PIECE = "gevent < 26.11"
+TABLE = HERE.parent / "benchmarks" / "results" / "wheels" / "matrix.csv"
 
 
 class Failure(Exception):
     """What a command that should have worked, or failed, did instead."""
+
+
+class NotToBeHad(Exception):
+    """What a case needs does not exist for the interpreter."""
 
 
 def run(*command):
@@ -45,12 +53,21 @@ class Environment:
         self.python = Path(folder, "bin", "python")
         self.dist = dist
 
-    def pip(self, *arguments, fetch=False):
-        source = [] if fetch else ["--no-index", "--find-links", self.dist]
+    def pip(self, *arguments):
+        source = ["--no-index", "--find-links", self.dist]
         return run(self.python, "-m", "pip", "--disable-pip-version-check", "install", "-q", *source, *arguments)
 
-    def install(self, *requirements, fetch=False):
-        done = self.pip(*requirements, fetch=fetch)
+    def download(self, requirement, folder):
+        """Fetch the wheel of *requirement*, and what it needs, from the index into *folder*. NotToBeHad if there is none."""
+        options = ["-q", "--only-binary", ":all:", "--dest", folder]
+        done = run(self.python, "-m", "pip", "--disable-pip-version-check", "download", *options, requirement)
+        if "No matching distribution found" in done.stdout:
+            raise NotToBeHad(f"no wheel of {requirement}")
+        if done.returncode:
+            raise Failure(f"pip download {requirement}\n{done.stdout.strip()}")
+
+    def install(self, *requirements):
+        done = self.pip(*requirements)
         if done.returncode:
             raise Failure(f"pip install {' '.join(map(str, requirements))}\n{done.stdout.strip()}")
 
@@ -133,19 +150,22 @@ def uninstalled_one_by_one(environment):
 
 def over_the_one_piece_gevent(environment):
     """pip breaks it; gevent.release says so and names the command that mends it, which does; uninstalling first is fine."""
-    environment.install(ONE_PIECE, fetch=True)
-    environment.install("--upgrade", "gevent")
-    told = environment.release()
-    if told.returncode != 1 or "--force-reinstall" not in told.stdout:
-        raise Failure(f"the damage was not found:\n{told.stdout}")
-    cure = told.stdout.partition("pip install --force-reinstall")[2].split()
-    environment.install("--force-reinstall", *cure)
-    environment.check(*ALL)
-    environment.uninstall(*ALL)
-    environment.install(ONE_PIECE, fetch=True)
-    environment.uninstall("gevent")
-    environment.install("gevent")
-    environment.check(*ALL)
+    with tempfile.TemporaryDirectory() as folder:
+        environment.download(ONE_PIECE, folder)
+        one_piece = ["--find-links", folder, ONE_PIECE]
+        environment.install(*one_piece)
+        environment.install("--upgrade", "gevent")
+        told = environment.release()
+        if told.returncode != 1 or "--force-reinstall" not in told.stdout:
+            raise Failure(f"the damage was not found:\n{told.stdout}")
+        cure = told.stdout.partition("pip install --force-reinstall")[2].split()
+        environment.install("--force-reinstall", *cure)
+        environment.check(*ALL)
+        environment.uninstall(*ALL)
+        environment.install(*one_piece)
+        environment.uninstall("gevent")
+        environment.install("gevent")
+        environment.check(*ALL)
 
 
 CASES = {
@@ -171,13 +191,57 @@ def fetch_needs(python, dist, folder):
 
 
 def try_case(case, python, files):
-    """None, or what went wrong."""
+    """``(result, what went wrong)``: the result is "ok", "FAILED", or why the case cannot be tried."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             case(Environment(python, folder, files))
         except Failure as failure:
-            return str(failure)
-    return None
+            return "FAILED", str(failure)
+        except NotToBeHad as reason:
+            return str(reason), None
+    return "ok", None
+
+
+def keep(table, version, results):
+    """Write the *results*, ``{case: result}``, of the interpreter *version* into the *table*, in the place of its older ones."""
+    rows = {}
+    if table.exists():
+        with table.open(newline="", encoding="utf-8") as file:
+            rows = {row["interpreter"]: row for row in csv.DictReader(file)}
+    commit = run("git", "-C", HERE, "log", "-1", "--format=%h")
+    about = {
+        "interpreter": version,
+        "tried": str(datetime.datetime.now(datetime.timezone.utc).date()),
+        "commit": "" if commit.returncode else commit.stdout.strip(),
+    }
+    rows[version] = {**about, **results}
+    table.parent.mkdir(parents=True, exist_ok=True)
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*about, *CASES], restval="", extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows[each] for each in sorted(rows, key=by_numbers))
+
+
+def by_numbers(text):
+    """A key that sorts 3.9 before 3.10."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", text)]
+
+
+def try_all(cases, python, dist):
+    """``(interpreter's name and version, {case: result}, what went wrong)``; prints each result when it is there."""
+    version = must(python, "-c", "import platform as p; print(p.python_implementation(), p.python_version())").strip()
+    results, failures = {}, []
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            files = fetch_needs(python, dist, Path(folder))
+        except Failure as failure:
+            return version, dict.fromkeys(cases, "FAILED"), [f"--- {version}\n{failure}"]
+        for name in cases:
+            results[name], wrong = try_case(CASES[name], python, files)
+            print(f"{version:18} {name:12} {results[name]}", flush=True)
+            if wrong:
+                failures.append(f"--- {version}, {name}\n{wrong}")
+    return version, results, failures
 
 
 def main(arguments=None):
@@ -185,6 +249,7 @@ def main(arguments=None):
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all unless given")
     parser.add_argument("--dist", type=Path, default=HERE.parent / "dist", help="the folder with the built files (dist)")
     parser.add_argument("--python", action="append", help="an interpreter; this one unless given; may be repeated")
+    parser.add_argument("--table", type=Path, default=TABLE, help="the file with the results that the documentation shows")
     options = parser.parse_args(arguments)
     unknown = set(options.cases) - set(CASES)
     if unknown:
@@ -194,14 +259,10 @@ def main(arguments=None):
         parser.error(f"no wheel of gevent-core in {dist}: build them first, nox -s wheels")
     failures = []
     for python in options.python or [sys.executable]:
-        version = must(python, "-c", "import platform as p; print(p.python_implementation(), p.python_version())").strip()
-        with tempfile.TemporaryDirectory() as folder:
-            files = fetch_needs(python, dist, Path(folder))
-            for name in options.cases or CASES:
-                wrong = try_case(CASES[name], python, files)
-                print(f"{version:18} {name:12} {'FAILED' if wrong else 'ok'}", flush=True)
-                if wrong:
-                    failures.append(f"--- {version}, {name}\n{wrong}")
+        version, results, wrong = try_all(options.cases or CASES, python, dist)
+        failures += wrong
+        if not options.cases:
+            keep(options.table, version, results)
     if failures:
         print("", *failures, sep="\n")
     return 1 if failures else 0
