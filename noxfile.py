@@ -199,6 +199,16 @@ def cares_for_wheels(session):
     return None
 
 
+def upstream_wheels(session, pips):
+    """The newest wheels of upstream's gevent, one for each interpreter that has one: what the sizes of ours stand beside."""
+    folder = Path(session.create_tmp()) / "upstream"
+    shutil.rmtree(folder, ignore_errors=True)
+    for pip in pips:
+        download = [pip, "download", "-q", "--no-deps", "--only-binary", ":all:", "-d", str(folder), "gevent < 26.11"]
+        session.run(*download, external=True, silent=True, success_codes=[0, 1])
+    return sorted(map(str, folder.glob("*.whl")))
+
+
 @nox.session
 def wheels(session):
     """Source archives and wheels of all packages into dist/, checked. After --: the interpreters to build for, this one unless given.
@@ -236,7 +246,15 @@ def wheels(session):
         session.run("python", "tools/cares.py", "--wheel", str(wheel), *([] if prefix is None else [str(prefix)]))
     session.run("python", "tools/check_wheels.py", "--sources", "packages", *sorted(map(str, dist.glob("*.whl"))))
     session.run("twine", "check", "--strict", *sorted(map(str, dist.iterdir())))
-    session.run("python", "tools/wheel_sizes.py", *sorted(map(str, dist.glob("*.whl"))))
+    sizes = [
+        "python",
+        "tools/wheel_sizes.py",
+        "--table",
+        "benchmarks/results/wheels/sizes.md",
+        *sorted(map(str, dist.glob("*.whl"))),
+    ]
+    upstream = upstream_wheels(session, pips)
+    session.run(*sizes, *(["--upstream", *upstream] if upstream else []))
 
 
 @nox.session(requires=["wheels"])

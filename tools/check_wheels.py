@@ -68,11 +68,20 @@ def interpreter(wheel):
     return Path(wheel).stem.split("-")[-3]
 
 
+def serves(wheel, tag):
+    """Whether the interpreter *tag* (``cp311``) installs the *wheel*: its own, one without compiled modules, one of the stable ABI."""
+    if interpreter(wheel) in (tag, "py3"):
+        return True
+    numbers = [re.fullmatch(r"cp3(\d+)", each) for each in (interpreter(wheel), tag)]
+    return all(numbers) and Path(wheel).stem.split("-")[-2] == "abi3" and int(numbers[0][1]) < int(numbers[1][1])
+
+
 def sets(files):
-    """``{interpreter: its wheel files, and those for all}``; where none is compiled, that is one set, ``py3``."""
-    common = [file for file in files if interpreter(file) == "py3"]
-    tags = sorted({interpreter(file) for file in files} - {"py3"})
-    return {tag: [*common, *(file for file in files if interpreter(file) == tag)] for tag in tags} or {"py3": common}
+    """``{interpreter: the wheel files that it installs}``; where none is compiled, that is one set, ``py3``."""
+    compiled = [file for file in files if interpreter(file) != "py3"]
+    tags = {interpreter(file) for file in compiled if Path(file).stem.split("-")[-2] != "abi3"}
+    tags = tags or {interpreter(file) for file in compiled} or {"py3"}
+    return {tag: [file for file in files if serves(file, tag)] for tag in sorted(tags, key=lambda tag: (tag[:2], len(tag), tag))}
 
 
 def read(files):

@@ -73,6 +73,12 @@ def test_the_wheels_of_two_interpreters_are_two_sets(check):
     assert (status, lines) == (1, ["cp39: gevent/hub.py is in gevent-core and in gevent-wsgi"])
 
 
+def test_a_wheel_of_the_stable_abi_is_in_every_set_that_installs_it(check):
+    cores = {f"gevent_core/{tag}-{tag}": CORE for tag in ("cp39", "cp313", "pp39")}
+    status, lines = check({**cores, "gevent_ares/cp39-abi3": ["gevent/hub.py"]})
+    assert (status, lines) == (1, [f"{tag}: gevent/hub.py is in gevent-core and in gevent-ares" for tag in ("cp39", "cp313")])
+
+
 def test_nothing_to_check_is_an_error():
     assert run_script(TOOL).status == 2
     done = run_script(TOOL, "/nonexistent/gevent_core-1-py3-none-any.whl")
