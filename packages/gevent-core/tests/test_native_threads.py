@@ -14,12 +14,13 @@ from time import monotonic
 
 import gevent
 import pytest
+from gevent._mutex import mutex
 from gevent._switching import get_hub_if_exists
 from gevent.event import AsyncResult, Event
 from gevent.hub import get_hub
 from gevent.lock import BoundedSemaphore, RLock, Semaphore
 from gevent.queue import Channel, Empty, Full, LifoQueue, PriorityQueue, Queue, SimpleQueue
-from gevent_testkit import REFERENCE_COUNTING, run_script
+from gevent_testkit import REFERENCE_COUNTING, collect_garbage, run_script
 from gevent_testkit.interpreters import PATIENCE
 
 #: Seconds that each of the loads runs at least.
@@ -514,6 +515,44 @@ def test_threads_with_hubs_leave_nothing():
 
 
 # ---- Finalizers -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(REFERENCE_COUNTING, reason="CPython's mutex is compiled, or keeps the collector from running")
+def test_finalizers_wait_for_the_mutex_and_do_not_have_it():
+    """One that is found meanwhile runs when it is free: it may wait for a thread that wants it."""
+    seen = []
+
+    def take():
+        mutex.lock()
+        mutex.unlock()
+
+    class Late:
+        def __del__(self):
+            thread = threading.Thread(target=take)
+            thread.start()
+            thread.join(10)
+            seen.append("stuck" if thread.is_alive() else "free")
+
+    mutex.lock()
+    try:
+        Late()
+        collect_garbage()
+        seen.append("locked")
+    finally:
+        mutex.unlock()
+    assert seen == ["locked", "free"]
+
+
+@pytest.mark.skipif(REFERENCE_COUNTING, reason="CPython's mutex is compiled, or keeps the collector from running")
+def test_the_mutex_leaves_a_collector_that_was_turned_off_meanwhile():
+    """Another thread may call gc.disable() at any time."""
+    mutex.lock()
+    gc.disable()
+    mutex.unlock()
+    try:
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 class Finalized:

@@ -8,6 +8,7 @@ from gevent.event import Event
 from gevent.hub import LoopExit
 from gevent.lock import RLock, Semaphore
 from gevent.queue import PriorityQueue, Queue
+from gevent_testkit import collect_garbage
 from gevent_testkit.children import status_of_child
 
 semaphore, queue, event = Semaphore(1), Queue(), Event()
@@ -48,9 +49,16 @@ for each in threads:
     each.start()
 
 
+class Finalized:
+    def __del__(self):
+        found.append("finalized")
+
+
 def child():
     pool.kill()
-    assert found == [os.getpid(), True, 3, "LoopExit"], found
+    Finalized()
+    collect_garbage()
+    assert found == [os.getpid(), True, 3, "LoopExit", "finalized"], found
 
 
 for _ in range(10):
