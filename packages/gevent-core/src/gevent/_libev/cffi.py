@@ -92,7 +92,7 @@ LIBEV_EMBED = False
 _NULL = ffi.NULL
 _ERROR_BIT = 0x80000000
 _switch = greenlet.switch  # a hub's own switch() is something else
-_set_wakeup_fd = _signal.set_wakeup_fd  # as it is before anybody patches it
+_set_wakeup_fd, _pthread_kill = _signal.set_wakeup_fd, _signal.pthread_kill  # as they are before anybody patches them
 _DESTROYED = "operation on destroyed loop"
 
 
@@ -664,9 +664,12 @@ class loop:
         while True:
             if state.posted:
                 state.take_posted()
-            ready = nowait or state.head < len(state.queue)
+            ready = nowait or c.signalled or state.head < len(state.queue)
             try:
                 lib.gevent_round(c, lib.EVRUN_NOWAIT if ready else lib.EVRUN_ONCE, silent)
+                if c.signalled:
+                    _run_signal_handlers()
+                    c.signalled = 0  # not when one has raised: there may be more
                 for _ in _ONCE:  # a jump back, where every interpreter looks for signals at the latest
                     pass
             except (GreenletExit, HubDestroyed):
@@ -1203,6 +1206,15 @@ class loop:
 
 
 _ONCE = (None,)
+
+
+def _run_signal_handlers():
+    """Call Python's handlers of the signals that have come, in the main thread.
+
+    PyPy's own sign of them is the number of steps until it looks: a signal sets it to -1, and is overlooked for thousands of steps if
+    another thread was just about to count one down. To send a signal to a thread is one of few things for which it looks in any case.
+    """
+    _pthread_kill(get_ident(), 0)
 
 
 class callback:

@@ -66,7 +66,7 @@ typedef struct { int slot; int queued; int revents; int timing; ...; } gevent_pa
 typedef struct {
     struct ev_loop *ptr;
     int *events;
-    int taken, count, missed, active, interrupted, polling;
+    int taken, count, missed, active, interrupted, polling, signalled;
     unsigned int iteration;
     int wakeup_fds[2];
     ...;

@@ -70,6 +70,7 @@ typedef struct {
     ev_io wakeup;               /* a Python signal came */
     int wakeup_fds[2];
     int wakeup_started;
+    int signalled;              /* the pipe had something in it */
     gevent_watcher sigchld;
 } gevent_loop;
 
@@ -115,7 +116,11 @@ static void gevent_on_event_before_poll(struct ev_loop *loop, ev_watcher *w, int
 }
 
 static void gevent_on_nothing(struct ev_loop *loop, ev_watcher *w, int revents) {}
-static void gevent_on_wakeup(struct ev_loop *loop, ev_io *w, int revents) { gevent_wakeup_drain(loop, w->fd); }
+
+static void gevent_on_wakeup(struct ev_loop *loop, ev_io *w, int revents) {
+    ((gevent_loop *)ev_userdata(loop))->signalled = 1;
+    gevent_wakeup_drain(loop, w->fd);
+}
 
 /* ---- Descriptors that may be closed before the poll: see cext.pyx ---------------------------- */
 
