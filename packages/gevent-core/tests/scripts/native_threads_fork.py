@@ -2,6 +2,7 @@
 
 import os
 import threading
+from time import sleep
 
 import gevent
 from gevent.event import Event
@@ -14,12 +15,15 @@ from gevent_testkit.children import status_of_child
 semaphore, queue, event = Semaphore(1), Queue(), Event()
 pool = gevent.get_hub().threadpool
 pool.apply(int)
-stop = threading.Event()
+stop, go = threading.Event(), threading.Event()
 found = []
+turns = [0, 0, 0]
 
 
-def use():
+def use(number):
     while not stop.is_set():
+        go.wait()
+        turns[number] += 1
         semaphore.release()
         semaphore.acquire()
         queue.put(1)
@@ -43,8 +47,8 @@ def in_child():
         found.append("LoopExit")
 
 
-os.register_at_fork(after_in_child=in_child)
-threads = [threading.Thread(target=use) for _ in range(3)]
+os.register_at_fork(after_in_child=in_child, after_in_parent=go.clear)  # the child need not share the processor with them
+threads = [threading.Thread(target=use, args=(number,)) for number in range(3)]
 for each in threads:
     each.start()
 
@@ -62,9 +66,14 @@ def child():
 
 
 for _ in range(10):
+    turns[:] = [0, 0, 0]
+    go.set()
+    while not all(turns):  # they are in the middle of it
+        sleep(0.001)
     status = status_of_child(child)
     assert status == 0, status
 stop.set()
+go.set()
 for each in threads:
     each.join()
 assert (semaphore.counter, queue.qsize()) == (1, 0)
