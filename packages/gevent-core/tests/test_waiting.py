@@ -1,14 +1,20 @@
 """wait and iwait over all kinds of objects, and the wait queue under every synchronization object."""
 
+import copy
 import gc
+import pickle
 import weakref
+from functools import partial
 
 import gevent
 import pytest
 from gevent._switching import get_loop
 from gevent._waiting import WaitQueue, iwait, wait
-from gevent.event import Event
+from gevent.event import AsyncResult, Event
 from gevent.hub import get_hub
+from gevent.lock import BoundedSemaphore, RLock, Semaphore
+from gevent.queue import Channel, JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
+from gevent.thread import LockType
 from gevent_testkit import REFERENCE_COUNTING
 
 
@@ -33,6 +39,26 @@ class Linkable:
     def fire(self):
         for each in list(self.links):
             get_loop().run_callback(each, self)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(AsyncResult, Event, BoundedSemaphore, RLock, Semaphore, LockType),
+        *(Channel, JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue),
+    ],
+)
+def test_cannot_be_copied_or_pickled(kind):
+    """What a copy would be waited for, nobody would ever set, release or fill."""
+
+    class Derived(kind):
+        pass
+
+    for thing in (kind(), Derived()):
+        attempts = [copy.copy, copy.deepcopy, *(partial(pickle.dumps, protocol=each) for each in range(pickle.HIGHEST_PROTOCOL + 1))]
+        for attempt in attempts:
+            with pytest.raises(TypeError, match=f"cannot pickle '{type(thing).__name__}' object"):
+                attempt(thing)
 
 
 class LinkableOnly:

@@ -16,7 +16,12 @@ from gevent._mutex import Mutex, mutex  # noqa: F401 - Mutex is what the .pxd sa
 from gevent._switching import get_hub, get_loop
 from gevent.timeout import Timeout, with_timeout
 
-__all__ = ["WaitQueue", "iwait", "wait"]
+__all__ = ["WaitQueue", "iwait", "not_copied", "wait"]
+
+
+def not_copied(self, protocol):
+    """``__reduce_ex__`` of what greenlets wait for: a copy would be something else, for which nobody waits, whatever it looked like."""
+    raise TypeError(f"cannot pickle {type(self).__name__!r} object")
 
 
 class WaitQueue:
@@ -27,6 +32,7 @@ class WaitQueue:
     """
 
     __module__ = __name__  # of the instances too: those of a compiled class have none
+    __reduce_ex__ = not_copied
 
     def __init__(self):
         self.count = 0

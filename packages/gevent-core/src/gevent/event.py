@@ -20,7 +20,7 @@ import warnings
 from gevent._mutex import Mutex, mutex  # noqa: F401 - Mutex is what the .pxd says mutex is
 from gevent._originals import is_patched
 from gevent._switching import get_loop
-from gevent._waiting import WaitQueue
+from gevent._waiting import WaitQueue, not_copied
 from gevent.timeout import Timeout, with_timeout
 
 __all__ = ["AsyncResult", "Event"]
@@ -30,6 +30,7 @@ class _Linkable:
     """What both have: the greenlets that wait, and the callbacks that are linked."""
 
     __module__ = __name__  # of the instances too: those of a compiled class have none
+    __reduce_ex__ = not_copied
 
     def __init__(self):
         self._waiters = None  # made when somebody waits: most results are there before anybody asks

@@ -23,7 +23,7 @@ from greenlet import getcurrent
 
 from gevent._mutex import Mutex, mutex  # noqa: F401 - Mutex is what the .pxd says mutex is
 from gevent._switching import get_loop
-from gevent._waiting import WaitQueue
+from gevent._waiting import WaitQueue, not_copied
 from gevent.timeout import Timeout, with_timeout
 
 __all__ = ["BoundedSemaphore", "DummySemaphore", "RLock", "Semaphore"]
@@ -35,6 +35,7 @@ class Contended:
     """What greenlets stand in line for: the base of the locks and queues."""
 
     __module__ = __name__  # of the instances too: those of a compiled class have none
+    __reduce_ex__ = not_copied
 
     def _take(self, line, token, called):
         """Take what who stands in *line* with *token* waits for, having been *called* or not; False if it is not there. Must not wait."""
@@ -413,6 +414,7 @@ class RLock:
     """
 
     __module__ = __name__  # of the instances too: those of a compiled class have none
+    __reduce_ex__ = not_copied
 
     def __init__(self, hub=None):
         self._block = Semaphore(1)
