@@ -55,7 +55,11 @@ def test_cannot_be_copied_or_pickled(kind):
         pass
 
     for thing in (kind(), Derived()):
-        attempts = [copy.copy, copy.deepcopy, *(partial(pickle.dumps, protocol=each) for each in range(pickle.HIGHEST_PROTOCOL + 1))]
+        attempts = [
+            copy.copy,
+            copy.deepcopy,
+            *(partial(pickle.dumps, protocol=each) for each in range(pickle.HIGHEST_PROTOCOL + 1)),
+        ]
         for attempt in attempts:
             with pytest.raises(TypeError, match=f"cannot pickle '{type(thing).__name__}' object"):
                 attempt(thing)
