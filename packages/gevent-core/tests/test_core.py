@@ -8,6 +8,7 @@ child. What both give back (references, memory, descriptors) is in ``test_core_r
 import contextlib
 import fcntl
 import functools
+import gc
 import importlib
 import importlib.util
 import math
@@ -3045,9 +3046,12 @@ class Hub:
 
     def __init__(self, loop):
         self.loop = loop
-        self.greenlet = greenlet.greenlet(lambda: run(loop))
-        loop.hub = self.greenlet
         self.order = []
+        self.again()
+
+    def again(self):
+        """For another :meth:`run`."""
+        self.greenlet = self.loop.hub = greenlet.greenlet(lambda: run(self.loop))
 
     def spawn(self, function, *args):
         """A greenlet under the hub, queued to run ``function(*args)``."""
@@ -3223,6 +3227,82 @@ def test_park_woken_in_time(hub, loop):
     assert hub.run() == [True]
     assert time.monotonic() - began < 5
     assert activecnt(loop) == 0
+
+
+@pytest.mark.parametrize("way", ["timer", "descriptor", "descriptor and timer", "wait_fd", "sleep"])
+def test_who_waits_is_not_garbage(hub, loop, way):
+    """Known to what it waits for only, and that to the greenlet's own frames only: the loop has it, whatever the collector sees.
+
+    The frames here are of Python functions, whatever is compiled. With CPython 3.15 the collector sees what they hold.
+    """
+    left, right = socket.socketpair()
+    gone = []
+
+    class Witness:
+        def __del__(self):
+            gone.append("witness")
+
+    def waiter():
+        witness = Witness()  # noqa: F841 - it goes with the frame
+        if way == "timer":
+            hub.order.append(loop.park().wait(0.01))
+        elif way == "descriptor":
+            hub.order.append(loop.io_park(left.fileno(), 1).wait_io())
+        elif way == "descriptor and timer":
+            hub.order.append(loop.io_park(left.fileno(), 1).wait_io(60))
+        elif way == "wait_fd":
+            hub.order.append(loop.wait_fd(left.fileno(), 1))
+        else:
+            hub.order.append(loop.sleep(0.01))
+        hub.order.append(list(gone))
+
+    def collect():
+        gc.collect()
+        right.send(b"x")
+
+    with left, right:
+        hub.spawn(waiter)
+        loop.ready_call(collect, ())
+        assert hub.run() == [{"timer": False, "wait_fd": 1, "sleep": 0}.get(way, True), []]
+    assert activecnt(loop) == 0
+
+
+def test_the_loop_lets_go_of_who_waited(hub, loop):
+    """After a wake-up, a time limit, an error, what was thrown in; and of who waits when the loop is destroyed, once it is thrown out."""
+    left, right = socket.socketpair()
+    gone = []
+
+    def wait(park, *args):
+        gone.append(weakref.ref(greenlet.getcurrent()))
+        try:
+            (park.wait_io if hasattr(park, "wait_io") else park.wait)(*args)
+        except KeyError:
+            hub.order.append("thrown")
+        except OSError:
+            hub.order.append("closed")
+
+    with left, right:
+        fd = left.fileno()
+        spawned = [hub.spawn(wait, loop.park(), 0.001), hub.spawn(wait, loop.io_park(fd, 1), 0.001)]
+        spawned += [hub.spawn(wait, park, 60) for park in (loop.park(), loop.io_park(fd, 1))]
+        closed = loop.io_park(fd, 1)
+        spawned.append(hub.spawn(wait, closed, 60))
+        loop.ready_call(closed.close, (OSError("closed"),))
+        for each in spawned[2:4]:
+            loop.ready_call(each.throw, (KeyError,))
+        assert hub.run() == ["thrown", "thrown", "closed"]
+        del spawned, closed, each
+        hub.again()
+        spawned = [hub.spawn(wait, loop.park(), 60), hub.spawn(wait, loop.io_park(fd, 1))]
+        loop.ready_call(loop.destroy, ())
+        assert hub.run() == ["thrown", "thrown", "closed"]
+        for each in spawned:
+            each.parent = greenlet.getcurrent()
+            each.throw(KeyError)
+        assert hub.order == ["thrown", "thrown", "closed", "thrown", "thrown"]
+        del spawned, each
+    collect_garbage()
+    assert [reference() for reference in gone] == [None] * 7
 
 
 @pytest.mark.parametrize("timeout", [math.nan, "1", []])

@@ -101,8 +101,8 @@ cdef class Park:
     cdef uint64_t ticket
     cdef int state
     cdef bint unref             # does not keep the loop running
-    cdef bint timing            # the timer was started, and is in the loop's books
-    cdef bint self_held         # by call_later, as long as the timer runs
+    cdef bint timing            # the timer was started, is in the loop's books, and keeps the park
+    cdef bint in_later          # of call_later: in the loop's list of those, as long as the timer runs
     cdef public bint in_line    # whose greenlet has to pass on what it was called for, also when it is left behind
     cdef readonly bint left_behind  # so it is, and wait() has returned for that sake only
     cdef libev.ev_timer timer
@@ -117,7 +117,7 @@ cdef class Park:
 
 cdef class IOPark(Park):
     cdef libev.ev_io io
-    cdef bint watching          # so is the descriptor's watcher
+    cdef bint watching          # so was, is and does the descriptor's watcher
     cdef size_t fresh_at            # place in State.fresh, from 1; 0: not there
     cdef unsigned int stopped_in    # the round of the loop in which it was stopped last
     cdef int revents

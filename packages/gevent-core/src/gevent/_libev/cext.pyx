@@ -1119,8 +1119,7 @@ cdef class loop:
         if priority != -1:
             libev.ev_set_priority(&park.timer, _contract.check_priority(priority))
         _start_park_timer(s, park, seconds if seconds > 0 else 0)
-        park.self_held = True
-        Py_INCREF(park)
+        park.in_later = True
         if s.later is not NULL:
             park.next = <Park>s.later
             park.next.prev = park
@@ -1488,7 +1487,7 @@ cdef double _seconds(timeout) except? -2.0:
 
 cdef void _on_park_timer(libev.ev_loop* ptr, void* w, int revents) noexcept:
     cdef Park self = <Park>(<libev.ev_timer*>w).data
-    if self.self_held:
+    if self.in_later:
         try:
             self.wake()
         except BaseException as error:
@@ -1521,12 +1520,17 @@ cdef inline void _queue_park(Park self) noexcept:
         _print_exception(sys.exc_info()[1])
 
 
+# A park holds itself while libev has a watcher of it, which only knows its address. Its greenlet's frames hold it as well, but nobody holds
+# the greenlet if it is known to what it waits for only: with CPython 3.15 all that is a cycle that the collector takes, since greenlet
+# shows it the frames of those who wait (ADR 0061).
+
 cdef inline void _start_park_timer(State* s, Park self, double seconds) noexcept:
     # The loop's clock is as of the last poll. A greenlet that computed for a second since would have its time limit cut by that.
     libev.ev_now_update(s.ptr)
     libev.ev_timer_set(&self.timer, seconds, 0.0)
     libev.ev_timer_start(s.ptr, &self.timer)
     self.timing = True
+    Py_INCREF(self)
     if self.unref:
         libev.ev_unref(s.ptr)
     else:
@@ -1534,16 +1538,17 @@ cdef inline void _start_park_timer(State* s, Park self, double seconds) noexcept
 
 
 cdef inline void _stop_park_timer(State* s, Park self) noexcept:
-    """Stop it if it runs; also does the books after libev stopped it because it expired."""
+    """Stop it if it runs; also does the books after libev stopped it because it expired, or went with the loop. The caller holds *self*."""
     if self.timing:
         self.timing = False
-        if self.unref:
-            libev.ev_ref(s.ptr)
-        else:
-            s.active -= 1
-        libev.ev_timer_stop(s.ptr, &self.timer)
-        if self.self_held:
-            self.self_held = False
+        if s.ptr is not NULL:
+            if self.unref:
+                libev.ev_ref(s.ptr)
+            else:
+                s.active -= 1
+            libev.ev_timer_stop(s.ptr, &self.timer)
+        if self.in_later:
+            self.in_later = False
             if self.prev is not None:
                 self.prev.next = self.next
             else:
@@ -1551,7 +1556,7 @@ cdef inline void _stop_park_timer(State* s, Park self) noexcept:
             if self.next is not None:
                 self.next.prev = self.prev
             self.prev = self.next = None
-            Py_DECREF(self)
+        Py_DECREF(self)
 
 
 # A libev with assertions, as distributions ship it, ends the process when it is to watch a descriptor that is not open. It finds
@@ -1615,6 +1620,7 @@ cdef inline int _start_park_io(State* s, IOPark self) except -1:
         self.fresh_at = _note_fresh(s, <PyObject*>self)
     libev.ev_io_start(s.ptr, &self.io)
     self.watching = True
+    Py_INCREF(self)
     if self.unref:
         libev.ev_unref(s.ptr)
     else:
@@ -1623,16 +1629,18 @@ cdef inline int _start_park_io(State* s, IOPark self) except -1:
 
 
 cdef inline void _stop_park_io(State* s, IOPark self) noexcept:
-    """Stop it if it runs; also does the books after libev stopped it because the descriptor is not open."""
+    """As :func:`_stop_park_timer`, for the descriptor: libev may have stopped that because it is not open."""
     if self.watching:
         self.watching = False
-        if self.unref:
-            libev.ev_ref(s.ptr)
-        else:
-            s.active -= 1
         _forget_fresh(s, &self.fresh_at)
-        libev.ev_io_stop(s.ptr, &self.io)
-        self.stopped_in = libev.ev_iteration(s.ptr)
+        if s.ptr is not NULL:
+            if self.unref:
+                libev.ev_ref(s.ptr)
+            else:
+                s.active -= 1
+            libev.ev_io_stop(s.ptr, &self.io)
+            self.stopped_in = libev.ev_iteration(s.ptr)
+        Py_DECREF(self)
 
 
 @cython.freelist(512)
@@ -1698,8 +1706,7 @@ cdef class Park:
         """Clean up after the greenlet came back; returns whether its wake-up was still queued."""
         cdef State* s = self.loop.s
         cdef bint queued = False
-        if s.ptr is not NULL:
-            _stop_park_timer(s, self)
+        _stop_park_timer(s, self)
         if self.ticket:
             queued = _forget(s, self.ticket)
             self.ticket = 0
@@ -1762,8 +1769,7 @@ cdef class Park:
         cdef bint queued = False
         if s is not NULL and s.thread == libev.gevent_thread_ident():
             queued = self.ticket != 0 and _forget(s, self.ticket)
-            if self.timing and s.ptr is not NULL:
-                _stop_park_timer(s, self)
+            _stop_park_timer(s, self)
             self.ticket = 0
         self.callback = self.owner = None
         return queued
@@ -1803,7 +1809,7 @@ cdef bint _wake_with_error(Park self, int state, bint early) except -1:
 
 cdef int _give_up(State* s, Park self) except -1:
     """Undo the wait of a greenlet that was left behind."""
-    if isinstance(self, IOPark) and s.ptr is not NULL:
+    if isinstance(self, IOPark):
         _stop_park_io(s, <IOPark>self)
     self.error = None
     self.leave()
@@ -1857,8 +1863,7 @@ cdef class IOPark(Park):
         try:
             woken = self.block(seconds)
         finally:
-            if s.ptr is not NULL:
-                _stop_park_io(s, self)
+            _stop_park_io(s, self)
         if woken and self.revents & libev.EV_ERROR:
             # libev could not watch the descriptor, and has given it up.
             raise OSError(EBADF, os.strerror(EBADF))
@@ -1867,8 +1872,7 @@ cdef class IOPark(Park):
     def close(self, error):
         """Wake the greenlet that waits, if any, with *error* raised, and accept no more waits: the descriptor is being closed."""
         self.closed = True
-        if self.loop.s.ptr is not NULL:
-            _stop_park_io(self.loop.s, self)
+        _stop_park_io(self.loop.s, self)
         return self.fail(error)
 
 
