@@ -6,13 +6,14 @@ import random
 import warnings
 import weakref
 from collections import deque
+from itertools import count
 from time import perf_counter
 
 import gevent
 import pytest
 from gevent.hub import LoopExit, get_hub
 from gevent.queue import Channel, Empty, Full, JoinableQueue, LifoQueue, PriorityQueue, Queue, ShutDown, SimpleQueue
-from gevent_testkit import collect_garbage, collecting_at, run_script, runs_sources
+from gevent_testkit import REFERENCE_COUNTING, collect_garbage, collecting_at, run_script, runs_sources
 from gevent_testkit.greenlets import at_the_same_moment, in_hub, waiting
 
 PURE = runs_sources()
@@ -939,6 +940,27 @@ def test_used_in_finalizer(call, allocation):
         result = function(*args)
     assert result == {"get": 0, "peek": 0, "put": None, "join": True}[call]
     gevent.sleep(0)
+
+
+@pytest.mark.skipif(
+    not REFERENCE_COUNTING, reason="finalizers run wherever this interpreter likes, between evaluating and calling too"
+)
+@pytest.mark.parametrize("allocation", range(6))
+def test_simple_queue_put_in_finalizer(allocation):
+    """Items are in the order of the calls of put(), also of one that a __del__ makes in the middle of another, or of get()."""
+    queue = SimpleQueue()
+    numbers = count()
+    put, get = queue.put, queue.get
+    collect_garbage()
+    Does(lambda: queue.put(next(numbers)))
+    with collecting_at(allocation):
+        put(next(numbers))
+    collect_garbage()
+    Does(lambda: queue.put(next(numbers)))
+    with collecting_at(allocation):
+        first = get()
+    collect_garbage()
+    assert [first, *drain(queue)] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("allocation", range(10))

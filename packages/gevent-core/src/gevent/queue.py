@@ -26,6 +26,9 @@ that waits, and it may put one item more than fits for each getter that waits, s
 :class:`PriorityQueue`, which compares the user's items, and in subclasses, a lock of the queue's own is held instead: the hooks run with
 it locked, as those of the standard library's queues do. A finalizer that uses the very queue whose hook it interrupts has the
 lock already; the hook has to bear that, as it had to before.
+
+A :class:`SimpleQueue` without a bound, like that of the standard library, has its items in the order of the calls of ``put()``, also where
+a finalizer calls it in the middle of another call. So the collector must not run in that one before the item is in the container.
 """
 
 import queue as _queue
@@ -290,15 +293,20 @@ class SimpleQueue(Contended):
         """
         if timeout is not None and block:
             _check(timeout)
-        called = fits = False
+        called = fits = down = False
+        if self._maxsize == 0 and type(self) is SimpleQueue and self._own is None:
+            # One step that makes no object, and the first: taking the lock makes some, where it is Python code.
+            self._append(item)
+            fits = True
         self._lock()
         try:
-            down = self._is_shutdown
-            if not down and self._room():
-                fits = True
-                self._put(item)
-                self._unfinished += 1
-                called = self._getters.first is not None
+            if not fits:
+                down = self._is_shutdown
+                if not down and self._room():
+                    fits = True
+                    self._put(item)
+                    self._unfinished += 1
+            called = fits and self._getters.first is not None
         finally:
             self._unlock()
         if called:
