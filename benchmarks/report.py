@@ -54,28 +54,30 @@ def kept(folder):
 
 
 def newest(folder=RESULTS):
-    """Return the :func:`kept` results, each with only those records that no newer one of the interpreter has.
+    """Return ``{interpreter: results}``: the :func:`kept` ones, each with only those records that no newer one has.
 
-    A benchmark that failed does not stand in for an older one that did not. Results that nothing is left of are left out.
+    A benchmark that failed does not stand in for an older one that did not, and one that has come to another group is the same.
+    Results that nothing is left of are left out.
     """
-    shown, results = set(), []
+    shown, results = set(), {}
     for result in kept(folder):
-        records = []
-        for record in result["records"]:
-            identity = interpreter(result), key(record)
-            if identity not in shown and figures.verdict(record) != "FAILED":
-                shown.add(identity)
-                records.append(record)
+        name = interpreter(result)
+        records = [each for each in result["records"] if (name, *key(each)[1:]) not in shown and figures.verdict(each) != "FAILED"]
         if records:
-            results.append({**result, "records": records})
+            shown.update((name, *key(each)[1:]) for each in records)
+            results.setdefault(name, []).append({**result, "records": records})
     return results
+
+
+def commit(result):
+    """Return the commit that a result is of, short, and whether the files were changed."""
+    return (result["commit"] or "no commit")[:10] + (" (changed)" if result["dirty"] else "")
 
 
 def title(result):
     """Return a short name of a result: interpreter and commit."""
     about = result["sides"]["ours"]
-    commit = (result["commit"] or "no commit")[:10] + (" (changed)" if result["dirty"] else "")
-    return f"{about['implementation']} {about['python']}, {commit}"
+    return f"{about['implementation']} {about['python']}, {commit(result)}"
 
 
 def conditions(result):
@@ -103,13 +105,13 @@ def markdown(header, rows):
 
 
 def newest_table(results):
-    """Yield the table of what :func:`newest` returns: every figure says when it was measured, and of which commit."""
+    """Yield the table of one interpreter's :func:`newest` results: every figure says when it was measured, and of which commit."""
     rows = []
     for result in results:
         for record in result["records"]:
             median, spread = figures.ratio_text(figures.ratios(record))
             ratio = f"{median} ({spread}) {figures.verdict(record)}".strip()
-            rows.append([*labels(record), ratio, f"{result['date'][:10]}, {title(result)}"])
+            rows.append([*labels(record), ratio, f"{result['date'][:10]}, {commit(result)}"])
     # Groups in the order of their newest figures, and within a group those of one result together.
     order = list(dict.fromkeys(row[0] for row in rows))
     return markdown(["group", "benchmark", "goal", "ratio", "measured"], sorted(rows, key=lambda row: order.index(row[0])))
@@ -151,7 +153,8 @@ def main(arguments=None):
     parser.add_argument("--figures", action="store_true", help="show the figures of both sides, a table per file")
     options = parser.parse_args(arguments)
     try:
-        results = [load(path) for path in options.files] or newest()
+        by_interpreter = {} if options.files else newest()
+        results = [load(path) for path in options.files] or [each for those in by_interpreter.values() for each in those]
     except (OSError, ValueError) as error:
         print(f"report.py: {error}", file=sys.stderr)
         return 2
@@ -163,8 +166,10 @@ def main(arguments=None):
         print("\n".join(conditions(result)))
     if options.figures:
         tables = [figure_table(result) for result in results]
+    elif options.files:
+        tables = [ratio_table(results)]
     else:
-        tables = [ratio_table(results) if options.files else newest_table(results)]
+        tables = [[f"{name}:", "", *newest_table(those)] for name, those in by_interpreter.items()]
     for table in tables:
         print()
         print("\n".join(table))

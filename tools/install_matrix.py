@@ -4,7 +4,7 @@
 
 Nothing comes from the checkout: pip sees only the files, and the few libraries they need (greenlet, cffi), which are fetched once.
 Prints a line for each interpreter and case; the exit status is 1 if any failed, after all have been tried. When all cases were tried,
-the interpreter's row in the table of the documentation (--table) is written anew.
+the interpreter's column in the table of the documentation (--table) is written anew.
 """
 
 import argparse
@@ -62,7 +62,7 @@ class Environment:
         options = ["-q", "--only-binary", ":all:", "--dest", folder]
         done = run(self.python, "-m", "pip", "--disable-pip-version-check", "download", *options, requirement)
         if "No matching distribution found" in done.stdout:
-            raise NotToBeHad(f"no wheel of {requirement}")
+            raise NotToBeHad("no wheel")
         if done.returncode:
             raise Failure(f"pip download {requirement}\n{done.stdout.strip()}")
 
@@ -203,23 +203,28 @@ def try_case(case, python, files):
 
 
 def keep(table, version, results):
-    """Write the *results*, ``{case: result}``, of the interpreter *version* into the *table*, in the place of its older ones."""
-    rows = {}
+    """Write the *results*, ``{case: result}``, of the interpreter *version* into the *table*, in the place of its older ones.
+
+    A line is a case, a column an interpreter; below the cases stand the day and the commit.
+    """
+    columns = {}
     if table.exists():
         with table.open(newline="", encoding="utf-8") as file:
-            rows = {row["interpreter"]: row for row in csv.DictReader(file)}
+            lines = list(csv.reader(file))
+        columns = {head: dict(zip((line[0] for line in lines[1:]), cells)) for head, *cells in zip(*lines)}
+        del columns[lines[0][0]]
     commit = run("git", "-C", HERE, "log", "-1", "--format=%h")
     about = {
-        "interpreter": version,
-        "tried": str(datetime.datetime.now(datetime.timezone.utc).date()),
+        "tried on": str(datetime.datetime.now(datetime.timezone.utc).date()),
         "commit": "" if commit.returncode else commit.stdout.strip(),
     }
-    rows[version] = {**about, **results}
+    columns[version] = {**results, **about}
+    versions = sorted(columns, key=by_numbers)
     table.parent.mkdir(parents=True, exist_ok=True)
     with table.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [*about, *CASES], restval="", extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows[each] for each in sorted(rows, key=by_numbers))
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["case", *versions])
+        writer.writerows([label, *(columns[each].get(label, "") for each in versions)] for label in (*CASES, *about))
 
 
 def by_numbers(text):

@@ -146,22 +146,24 @@ def benchmarks_page():
         "file in `benchmarks/results` that has them all; under what conditions is told [at the end](#conditions).",
         "",
     ]
-    results = report.newest()
-    for interpreter in dict.fromkeys(map(report.interpreter, results)):
+    by_interpreter = report.newest()
+    for interpreter, results in by_interpreter.items():
         lines += [f"## {interpreter}", ""]
         shown = {}
         for result in results:
-            if report.interpreter(result) == interpreter:
-                for heading, svg in charts_of(result).items():
-                    caption = f"{result['date'][:10]}, {report.title(result)}: `{result['file']}`"
-                    shown.setdefault(heading, []).extend(["```{raw} html", svg, "```", "", caption, ""])
+            for heading, svg in charts_of(result).items():
+                caption = f"{result['date'][:10]}, {report.title(result)}: `{result['file']}`"
+                shown.setdefault(heading, []).extend(["```{raw} html", svg, "```", "", caption, ""])
         for heading, chart in shown.items():
             lines += [f"### {heading}", "", *chart]
-    if not results:
+    if not by_interpreter:
         lines += ["No results have been committed yet.", ""]
     else:
-        conditions = [line for result in results for line in report.conditions(result)]
-        lines += ["## All ratios", "", *report.newest_table(results), "", "## Conditions", "", *conditions, ""]
+        lines += ["## All ratios", ""]
+        for interpreter, results in by_interpreter.items():
+            lines += [f"{interpreter}:", "", *report.newest_table(results), ""]
+        conditions = [line for results in by_interpreter.values() for result in results for line in report.conditions(result)]
+        lines += ["## Conditions", "", *conditions, ""]
     return "\n".join(lines)
 
 

@@ -31,24 +31,24 @@ def test_results(matrix, monkeypatch):
 
 
 def test_the_table_keeps_other_interpreters(matrix, tmp_path):
-    """A row is replaced, the others stay, and 3.9 stands before 3.10."""
+    """A column is replaced, the others stay, and 3.9 stands before 3.10."""
     table = tmp_path / "results" / "matrix.csv"
     every = dict.fromkeys(matrix.CASES, "ok")
     for version in ("PyPy 3.9.16", "CPython 3.10.13", "CPython 3.9.18"):
         matrix.keep(table, version, {**every, "core": "FAILED"})
     matrix.keep(table, "CPython 3.10.13", every)
-    head, *rows = (line.split(",") for line in table.read_text(encoding="utf-8").splitlines())
-    assert head == ["interpreter", "tried", "commit", *matrix.CASES]
-    assert [(row[0], row[3]) for row in rows] == [
-        ("CPython 3.9.18", "FAILED"),
-        ("CPython 3.10.13", "ok"),
-        ("PyPy 3.9.16", "FAILED"),
+    lines = [line.split(",") for line in table.read_text(encoding="utf-8").splitlines()]
+    assert [line[0] for line in lines] == ["case", *matrix.CASES, "tried on", "commit"]
+    assert lines[:3] == [
+        ["case", "CPython 3.9.18", "CPython 3.10.13", "PyPy 3.9.16"],
+        ["core", "FAILED", "ok", "FAILED"],
+        ["wsgi", "ok", "ok", "ok"],
     ]
-    assert all(len(row) == len(head) for row in rows)
+    assert all(len(line) == 4 for line in lines)
 
 
 def test_part_of_the_cases_is_not_kept(matrix, monkeypatch, tmp_path, capsys):
-    """The table has whole rows only; the exit status tells of a failure, which is printed after all results."""
+    """The table has whole columns only; the exit status tells of a failure, which is printed after all results."""
     (tmp_path / "gevent_core-26.11.0-cp311-cp311-linux_x86_64.whl").touch()
     monkeypatch.setattr(matrix, "try_all", lambda cases, python, dist: (python, dict.fromkeys(cases, "FAILED"), [f"--- {python}"]))
     table = tmp_path / "matrix.csv"
@@ -57,4 +57,4 @@ def test_part_of_the_cases_is_not_kept(matrix, monkeypatch, tmp_path, capsys):
     assert capsys.readouterr().out == "\n--- python3.9\n--- python3.13\n"
     assert not table.exists()
     assert matrix.main(options) == 1
-    assert len(table.read_text(encoding="utf-8").splitlines()) == 3
+    assert table.read_text(encoding="utf-8").startswith("case,python3.9,python3.13\n")
