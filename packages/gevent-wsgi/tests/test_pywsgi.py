@@ -1713,7 +1713,8 @@ def starting(*calls, result=(b"hello",), catch=()):
             exc_info = ()
             if error:
                 try:
-                    raise error[0]
+                    # Not the table's own: its traceback would stay there, and with it the greenlet, where frames are all Python's.
+                    raise type(error[0])(*error[0].args)
                 except Exception:
                     exc_info = (sys.exc_info(),)
             try:
