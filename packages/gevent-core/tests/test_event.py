@@ -3,6 +3,7 @@
 import gc
 import random
 import sys
+import threading
 import traceback
 import weakref
 from concurrent.futures import Future
@@ -34,6 +35,61 @@ def test_flag():
     event.set()
     assert event.clear() is None
     assert event.is_set() is False
+
+
+def test_condition():
+    """It has the attributes of threading.Event that some programs use: the flag, and a condition."""
+    event = Event()
+    condition = event._cond
+    assert isinstance(condition, threading.Condition)
+    assert event._cond is condition
+    log = []
+
+    def in_condition(timeout):
+        with condition:
+            log.append(("in", condition.wait(timeout), condition.acquire(False)))
+
+    def in_event():
+        log.append(("event", event.wait(), event._flag))
+
+    jobs = [gevent.spawn(in_condition, None), gevent.spawn(in_event), gevent.spawn(in_condition, 0.001)]
+    gevent.sleep(0)
+    jobs[2].get()
+    assert log == [("in", False, False)]
+    with condition:
+        condition.notify()
+    gevent.joinall(jobs)
+    assert log[1:] == [("in", True, False), ("event", True, False)]
+    del log[:]
+    jobs = [gevent.spawn(in_condition, None), gevent.spawn(in_event)]
+    gevent.sleep(0)
+    event.set()
+    gevent.joinall(jobs)
+    assert log == [("in", True, False), ("event", True, True)]
+    event._flag = False
+    assert not event.is_set()
+    for refused in (condition.wait, condition.notify, condition.notify_all):
+        with pytest.raises(RuntimeError, match="un-acquired"):
+            refused()
+    condition.acquire()
+    event._at_fork_reinit()
+    assert condition.acquire(False)
+
+
+def test_subclass_sets_the_flag_under_the_condition():
+    """As threading.Event does it."""
+
+    class Mine(Event):
+        def set(self):
+            with self._cond:
+                self._flag = True
+                self._cond.notify_all()
+
+    event = Mine()
+    job = gevent.spawn(event.wait)
+    gevent.sleep(0)
+    event.set()
+    assert (job.get(), event.is_set(), event.wait()) == (True, True, True)
 
 
 def test_wait_returns():

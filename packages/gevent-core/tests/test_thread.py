@@ -1,6 +1,7 @@
 """gevent.thread: the functions of _thread with greenlets for threads."""
 
 import _thread
+import inspect
 import sys
 import threading
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from gevent import thread
 from gevent.lock import BoundedSemaphore
 from gevent.thread import LockType, allocate_lock, get_ident, start_new_thread
-from gevent_testkit import run_script
+from gevent_testkit import run_script, runs_sources
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
@@ -118,6 +119,25 @@ def test_lock_repr():
         assert repr(lock) == f"<locked gevent.thread.LockType object at {id(lock):#x}>"
 
 
+def test_strict_lock():
+    """What patched programs get: a lock like any other, that takes no arguments and has no subclasses."""
+    lock = thread.lock()
+    assert isinstance(lock, LockType)
+    with lock:
+        assert repr(lock) == f"<locked gevent.thread.lock object at {id(lock):#x}>"
+        assert lock.acquire(False) is False
+    with pytest.raises(RuntimeError):
+        lock.release()
+    assert not lock.locked()
+    for arguments in ([1], [1, None]):
+        with pytest.raises(TypeError):
+            thread.lock(*arguments)
+    with pytest.raises(TypeError):
+        thread.lock(value=1)
+    with pytest.raises(TypeError, match="not an acceptable base type"):
+        type("Mine", (thread.lock,), {})
+
+
 def test_lock_under_condition():
     """threading.Condition and Semaphore of the standard library work on it."""
     condition = threading.Condition(allocate_lock())
@@ -150,6 +170,16 @@ def test_lock_subclass():
     with Mine() as taken:
         assert taken is True
     assert log == [(True, -1)]
+
+
+@pytest.mark.skipif(runs_sources(), reason="not compiled, they are functions written in Python")
+@pytest.mark.parametrize("name", ["get_ident", "start_new_thread", "exit", "stack_size", "interrupt_main", "_count"])
+def test_builtin_functions(name):
+    """They are what they are in _thread: no methods where they are attributes of a class."""
+    ours = getattr(thread, name)
+    assert type(ours) is type(getattr(_thread, name))
+    assert not hasattr(ours, "__get__")
+    inspect.signature(ours)
 
 
 # ---- Threads ---------------------------------------------------------------------------------------------------------------------

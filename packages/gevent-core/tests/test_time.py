@@ -1,10 +1,13 @@
 """gevent.time: the module time with another sleep."""
 
+import inspect
+import pickle
 import time
 
 import gevent
 import pytest
 from gevent import time as green
+from gevent_testkit import runs_sources
 
 
 def test_names():
@@ -36,6 +39,20 @@ def test_sleep_checks(seconds, error):
     """As time.sleep() checks what it is given."""
     with pytest.raises(error):
         green.sleep(seconds)
+
+
+@pytest.mark.skipif(runs_sources(), reason="not compiled, it is a function written in Python")
+def test_sleep_is_a_builtin_function():
+    """As time.sleep() is: it is no method where it is an attribute of a class, and has no attributes of its own."""
+
+    class Pause:
+        for_seconds = green.sleep
+
+    assert Pause().for_seconds(0) is None
+    assert type(green.sleep) is type(time.monotonic)
+    assert not hasattr(green.sleep, "__dict__")
+    assert pickle.loads(pickle.dumps(green.sleep)) is green.sleep
+    assert str(inspect.signature(green.sleep)) == "(seconds=0, ref=True)"
 
 
 def test_sleep_without_a_number_lets_others_run():

@@ -464,6 +464,61 @@ assert not hasattr(gevent.subprocess, "own")
     )
 
 
+def test_names_of_threading():
+    """MON-17: as strict, and as open, as those of the standard modules."""
+    check(
+        PATCHED
+        + """
+import _thread, threading, gevent.event, gevent.thread
+for make in threading.Lock, threading._allocate_lock, _thread.allocate_lock, _thread.allocate, _thread.LockType:
+    assert make is gevent.thread.lock, make
+lock = threading.Lock()
+assert isinstance(lock, _thread.LockType) and isinstance(lock, gevent.thread.LockType)
+with lock:
+    assert not lock.acquire(False)
+try:
+    threading.Lock(2)
+except TypeError:
+    pass
+else:
+    raise AssertionError("a Lock takes no arguments")
+
+assert threading.Event is gevent.event.Event
+event = threading.Event()
+assert repr(event) == f"<threading.Event at {id(event):#x}: unset>", repr(event)
+event.set()
+assert repr(event) == f"<threading.Event at {id(event):#x}: set>", repr(event)
+class Mine(threading.Event):
+    pass
+assert repr(Mine()).startswith("<__main__.Mine at "), repr(Mine())
+with event._cond:
+    assert not event._cond.acquire(False)
+"""
+    )
+
+
+def test_waitpid_of_the_program():
+    """Popen asks the waitpid() that the program put into os, as the interpreter's does."""
+    check(
+        PATCHED
+        + """
+import os, subprocess
+from unittest import mock
+child = subprocess.Popen(["true"])
+assert os.waitpid(child.pid, 0) == (child.pid, 0)
+stopped = 3 << 8 | 0x7F
+with mock.patch("os.waitpid", return_value=(child.pid, stopped)) as asked:
+    assert child.wait() == -3
+asked.assert_called_with(child.pid, os.WNOHANG)
+child = subprocess.Popen(["sleep", "60"])
+with mock.patch("os.waitpid", return_value=(0, 0)):
+    assert child.poll() is None
+child.kill()
+assert child.wait() == -9
+"""
+    )
+
+
 @pytest.mark.parametrize(
     "how", ["", "del sys.modules['queue']; import queue", "sys.modules.pop('_queue', None); del sys.modules['queue']; import queue"]
 )

@@ -26,7 +26,8 @@ cdef class _Linkable:
 
 
 cdef class Event(_Linkable):
-    cdef bint _flag
+    cdef public bint _flag
+    cdef object _condition
 
     cpdef bint ready(self) except -1
     cpdef bint is_set(self) except -1

@@ -17,6 +17,7 @@ hub for that. What is read there and written here changes with the mutex held.
 import sys
 import warnings
 
+from gevent._config import import_path
 from gevent._mutex import Mutex, mutex  # noqa: F401 - Mutex is what the .pxd says mutex is
 from gevent._originals import is_patched
 from gevent._switching import get_loop
@@ -109,6 +110,14 @@ class Event(_Linkable):
     def __init__(self):
         self._waiters = None
         self._flag = False
+        self._condition = None
+
+    @property
+    def _cond(self):
+        """What :class:`threading.Event` waits in, for programs that go behind its methods; made for who asks."""
+        if self._condition is None:
+            self._condition = import_path("gevent.threading.EventCondition")(self)
+        return self._condition
 
     def is_set(self):
         """Whether the flag is set."""
@@ -123,6 +132,11 @@ class Event(_Linkable):
     def ready(self):
         """:meth:`is_set`, the name that everything has which can be waited for."""
         return self._flag
+
+    def _wake(self):
+        """Wake everybody, whatever the flag is."""
+        if self._waiters is not None:
+            self._waiters.wake_all()
 
     def set(self):
         """Set the flag. Everybody who waits will be woken, soon: nobody runs before the caller waits or ends."""
@@ -151,9 +165,15 @@ class Event(_Linkable):
         return self._wait(timeout) or self._flag
 
     def _at_fork_reinit(self):
-        """Nothing: ``threading`` calls this in a forked child, where the greenlets that wait still do."""
+        """Called by ``threading`` in a forked child. The greenlets that wait still do, so there is nothing else to free."""
+        if self._condition is not None:
+            self._condition._at_fork_reinit()
 
     def __repr__(self):
+        if is_patched("threading", "Event"):
+            cls = type(self)
+            module = "threading" if cls is Event else cls.__module__
+            return f"<{module}.{cls.__qualname__} at {id(self):#x}: {'set' if self._flag else 'unset'}{self._count()}>"
         return f"<{type(self).__name__} at {id(self):#x} {'set' if self._flag else 'clear'}{self._count()}>"
 
 

@@ -187,7 +187,12 @@ def gethostbyaddr(ip_address):
 
 
 def getnameinfo(sockaddr, flags):
-    """(host, service) of an address; *flags* are NI_* bits."""
+    """(host, service) of an address; *flags* are NI_* bits. TypeError unless *sockaddr* is a tuple."""
+    if not isinstance(sockaddr, tuple):
+        # A mistake is no business of the resolver's threads. The error keeps this frame, and is not to keep the argument.
+        kind = type(sockaddr).__name__
+        del sockaddr
+        raise TypeError(f"getnameinfo() argument 1 must be a tuple, not {kind}")
     return get_hub().resolver.getnameinfo(sockaddr, flags)
 
 

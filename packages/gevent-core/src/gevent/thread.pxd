@@ -1,3 +1,5 @@
+cimport cython
+
 from gevent._libev.cext cimport loop as Loop
 from gevent._switching cimport get_loop
 from gevent.lock cimport BoundedSemaphore, lock_timeout
@@ -6,3 +8,8 @@ from gevent.lock cimport BoundedSemaphore, lock_timeout
 cdef class LockType(BoundedSemaphore):
     cpdef bint acquire(self, bint blocking=*, object timeout=*) except -1
     cpdef release(self)
+
+
+@cython.final
+cdef class lock(LockType):
+    pass

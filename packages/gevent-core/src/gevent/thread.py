@@ -1,3 +1,4 @@
+# cython: binding=False, embedsignature.format=clinic
 """The functions of :mod:`_thread`, with greenlets for threads.
 
     >>> from gevent.thread import allocate_lock, start_new_thread
@@ -85,6 +86,28 @@ class LockType(BoundedSemaphore):
     def __repr__(self):
         kind = f"{type(self).__module__}.{type(self).__qualname__}"
         return f"<{'locked' if self.locked() else 'unlocked'} {kind} object at {id(self):#x}>"
+
+
+class lock(LockType):
+    """lock()
+
+    A :class:`LockType` that is as strict as the builtin lock, for which it stands in a patched program: it takes no arguments, which
+    would say how often it can be acquired, and nothing can be derived from it.
+    """
+
+    def __init__(self):
+        self._line = None  # as the classes above do it; calling one after the other would take three times as long
+        self._counter = self._initial_value = 1
+
+
+def _refuse_subclass(cls):
+    raise TypeError("type 'gevent.thread.lock' is not an acceptable base type; derive from gevent.thread.LockType")
+
+
+try:
+    lock.__init_subclass__ = classmethod(_refuse_subclass)
+except TypeError:
+    pass  # compiled, it is final
 
 
 allocate_lock = LockType

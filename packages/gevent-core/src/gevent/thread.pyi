@@ -2,7 +2,7 @@ from _thread import TIMEOUT_MAX as TIMEOUT_MAX
 from _thread import error as error
 from _thread import get_native_id as get_native_id
 from collections.abc import Callable
-from typing import Any, NoReturn, overload
+from typing import Any, NoReturn, final, overload
 
 import greenlet as _greenlet
 from typing_extensions import TypeVarTuple, Unpack
@@ -34,6 +34,10 @@ __imports__: list[str]
 
 class LockType(BoundedSemaphore):
     def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool: ...  # type: ignore[override]
+
+@final
+class lock(LockType):
+    def __init__(self) -> None: ...
 
 allocate_lock = LockType
 allocate = LockType

@@ -37,7 +37,7 @@ from gevent.exceptions import LoopExit
 from gevent.greenlet import Greenlet
 from gevent.local import local
 from gevent.lock import RLock, rlock
-from gevent.thread import LockType, allocate_lock, count_as_thread, get_ident, get_native_id, start_new_thread
+from gevent.thread import LockType, count_as_thread, get_ident, get_native_id, lock, start_new_thread
 
 __all__ = ["Lock", "RLock", "Thread", "Timer", "current_thread", "get_ident", "local", "main_thread"]
 
@@ -59,7 +59,7 @@ __implements__ = [name for name in __implements__ if hasattr(_stdlib, name)]
 
 Lock = LockType
 _CRLock = rlock if sys.version_info >= (3, 13) else RLock  # which takes, since then, what threading has warned of
-_allocate_lock = allocate_lock
+_allocate_lock = lock
 _start_new_thread = start_new_thread
 
 _native_ident = get_original("_thread", "get_ident")
@@ -103,20 +103,47 @@ def _call(what):
 
 def _set_sentinel():
     """A lock that is released when the current greenlet has ended: how threading up to Python 3.12 joins a thread."""
-    lock = LockType()
-    _at_end("sentinel", _release, lock)
+    sentinel = lock()
+    _at_end("sentinel", _release, sentinel)
     current = getcurrent()
     if isinstance(current, Greenlet):
-        _sentinels[current] = lock
-    return lock
+        _sentinels[current] = sentinel
+    return sentinel
 
 
-def _release(lock):
-    if lock.locked():
-        lock.release()
+def _release(sentinel):
+    if sentinel.locked():
+        sentinel.release()
 
 
 _sentinels = WeakKeyDictionary()
+
+
+class EventCondition(_stdlib.Condition):
+    """``_cond`` of an event: who waits in it stands in the event's own line, and who notifies wakes everybody who stands there."""
+
+    def __init__(self, event):
+        super().__init__(lock())
+        self._event = event
+
+    def wait(self, timeout=None):
+        """Give the lock back, block until woken (True) or *timeout* seconds have passed (False), and take it again.
+
+        RuntimeError unless the lock is held. True at once if the event is set.
+        """
+        if not self._is_owned():
+            raise RuntimeError("cannot wait on un-acquired lock")
+        self.release()
+        try:
+            return self._event._wait(timeout)
+        finally:
+            self.acquire()
+
+    def notify(self, n=1):
+        """Wake everybody, whatever *n*; ``wait()`` of the event returns True there. RuntimeError unless the lock is held."""
+        if not self._is_owned():
+            raise RuntimeError("cannot notify on un-acquired lock")
+        self._event._wake()
 
 
 # ---- Handles: how threading joins a thread since Python 3.13 ---------------------------------------------------------------------
@@ -215,9 +242,9 @@ def _after_fork_in_child():
         if handle.ident != current:
             _unfinished.discard(handle)
             handle._ended.set()
-    for greenlet, lock in list(_sentinels.items()):
+    for greenlet, sentinel in list(_sentinels.items()):
         if greenlet.dead:
-            _release(lock)
+            _release(sentinel)
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

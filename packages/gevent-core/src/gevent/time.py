@@ -1,3 +1,4 @@
+# cython: binding=False, embedsignature.format=clinic
 """The module :mod:`time`, where :func:`sleep` lets other greenlets run.
 
     >>> from gevent import time

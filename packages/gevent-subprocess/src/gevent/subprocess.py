@@ -29,6 +29,7 @@ import types as _types
 from gevent._children import wait_for as _wait_for
 from gevent._fdio import is_ready as _is_ready
 from gevent._originals import get_original as _get_original
+from gevent._originals import is_patched as _is_patched
 from gevent._reaper import Expecting as _Expecting
 from gevent._reaper import claim as _claim
 from gevent._reaper import collect as _collect
@@ -206,7 +207,7 @@ class Popen(_StandardPopen):
         # Also called by __del__, when our globals may be gone.
         if self.returncode is None and self._claim is not None:
             try:
-                told = _collect(self._claim)
+                told = self._ask_for_status(_collect)
             except ChildProcessError:
                 # Somebody fetched the status outside of gevent, or SIGCHLD is ignored: the standard library calls it 0.
                 self.returncode = 0 if _deadstate is None else _deadstate
@@ -214,6 +215,13 @@ class Popen(_StandardPopen):
                 if told is not None:
                     self._handle_exitstatus(told[1])
         return self.returncode
+
+    def _ask_for_status(self, collect):
+        """(pid, status) if it has ended, else None. A program that put a waitpid() of its own into :mod:`os` answers this itself."""
+        if _os is None or _os.waitpid is _cooperative_waitpid or not _is_patched("os", "waitpid"):
+            return collect(self._claim)
+        told = _os.waitpid(self.pid, _os.WNOHANG)
+        return told if told[0] else None
 
     def _wait(self, timeout):
         if _wait_for(self._internal_poll, self.pid, timeout) is None:

@@ -203,14 +203,15 @@ def patch_module(
 
 def _patch(argument, leave_out=(), only=None):
     """Replace what the table has for *argument*."""
+    done = set()
     for target_name, source_name, items in REPLACED[argument]:
         source = importlib.import_module(source_name)  # before the target changes: it takes the originals from there
         target = importlib.import_module(target_name)
         items = source.__implements__ if items is None else items
         known = saved.get(target_name, ())
         wanted = [each for each in items if (hasattr(target, each) or each in known) and each not in leave_out]
-        if only is not None:
-            wanted = [each for each in wanted if each in only]
+        wanted = [each for each in wanted if (target_name, each) not in done and (only is None or each in only)]
+        done.update((target_name, each) for each in wanted)
         if wanted:
             patch_module(target, source, {each: items[each] for each in wanted} if isinstance(items, dict) else wanted)
 

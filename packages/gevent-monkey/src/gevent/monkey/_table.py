@@ -6,24 +6,21 @@ import sys
 _QUEUES = ["queue"] if sys.implementation.name == "pypy" else ["queue", "_queue"]
 
 #: ``{argument of patch_all: [(module to patch, module that has ours, names)]}``; names None stands for the latter's ``__implements__``,
-#: a dictionary for ``{name there: name here}``.
+#: a dictionary for ``{name there: name here}``. Of two entries for one name the first counts.
 #: Names that the running interpreter's module does not have are left out, if it did not lose them to an earlier patch.
 REPLACED = {
     "os": [("os", "gevent.os", None)],
     "time": [("time", "gevent.time", None)],
     "thread": [
+        # The lock that takes no more than the builtin one. "lock" since Python 3.13.
+        ("_thread", "gevent.thread", dict.fromkeys(["LockType", "allocate_lock", "allocate", "lock"], "lock")),
         ("_thread", "gevent.thread", None),
-        (
-            "_thread",
-            "gevent.thread",
-            {"allocate": "allocate", "exit_thread": "exit", "start_new": "start_new_thread", "RLock": "RLock"},
-        ),
+        ("_thread", "gevent.thread", {"exit_thread": "exit", "start_new": "start_new_thread", "RLock": "RLock"}),
         # Since Python 3.13:
-        ("_thread", "gevent.thread", {"lock": "LockType"}),
         ("_thread", "gevent.threading", {"start_joinable_thread": "_start_joinable_thread", "_ThreadHandle": "_ThreadHandle"}),
         ("_thread", "gevent.threading", {"_make_thread_handle": "_make_thread_handle"}),
     ],
-    "threading": [("threading", "gevent.threading", None)],
+    "threading": [("threading", "gevent.thread", {"Lock": "lock"}), ("threading", "gevent.threading", None)],
     "_threading_local": [("_threading_local", "gevent.threading", ["local"])],
     "Event": [("threading", "gevent.event", ["Event"])],
     "socket": [("socket", "gevent.socket", None)],
