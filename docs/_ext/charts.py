@@ -10,7 +10,7 @@ from textwrap import wrap
 WIDTH = 400
 _LEFT, _RIGHT = 2, 46  # margins; the figure stands in the right one
 _LABEL, _BAR, _GAP = 13, 10, 9  # heights; the first of each line of a label
-_LETTERS = 72  # of a label on one line
+_LETTERS = 76  # of a label on one line
 
 
 def ratio_chart(title, bars, unit="×", better_above=True):
