@@ -17,7 +17,7 @@ from gevent.fileobject import FileObject, FileObjectBlock, FileObjectPosix, File
 from gevent.lock import DummySemaphore, RLock, Semaphore
 from gevent.socket import socketpair
 from gevent.threadpool import ThreadPool
-from gevent_testkit import collect_garbage, run_script
+from gevent_testkit import REFERENCE_COUNTING, collect_garbage, run_script
 
 SCRIPTS = Path(__file__).parent / "scripts"
 ALL = [FileObjectPosix, FileObjectThread, FileObjectBlock]
@@ -984,3 +984,30 @@ def test_no_descriptors_left(path, pipe):
                 cls(*args, **options)
         cls(path, "rb").close()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.skipif(not REFERENCE_COUNTING, reason="finalizers of what is left at the end are not called")
+def test_thread_file_flushed_at_the_very_end(tmp_path):
+    """What the interpreter itself holds goes last, when no greenlet can wait any more: its file is flushed and closed where it is."""
+    source = """
+import codecs, sys
+from gevent.fileobject import FileObjectThread
+
+class Last:
+    def __init__(self, file):
+        self.file = file
+
+    def __call__(self, error):
+        return None
+
+    def __del__(self):
+        self.file.flush()
+        self.file.close()
+
+file = FileObjectThread(sys.argv[1], "wb")
+file.write(b"data")
+codecs.register_error("last", Last(file))
+"""
+    path = tmp_path / "file"
+    assert run_script(source, path).check().stdout == ""
+    assert path.read_bytes() == b"data"

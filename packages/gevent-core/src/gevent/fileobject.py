@@ -34,6 +34,7 @@ import io
 import os
 import select
 import stat
+import sys
 import warnings
 from functools import partial
 
@@ -641,15 +642,14 @@ class FileObjectThread(_Blocking):
         return getattr(self._io, name)(*args, **kwargs)
 
     def _in_thread(self, function, *args):
-        pool = self.threadpool
-        if get_hub_if_exists() is not pool.hub:
+        if not self._can_use_threads():
             return function(*args)
         self._check_can_wait()
         lock = self.lock
         lock.acquire()
         ours = isinstance(lock, Semaphore)
         try:
-            result = pool.spawn(_outcome, function, args)
+            result = self.threadpool.spawn(_outcome, function, args)
             if ours:
                 # A greenlet that is killed leaves; the thread goes on, and the file is not free before it has finished. Other locks
                 # may belong to the greenlet that took them.
@@ -669,6 +669,10 @@ class FileObjectThread(_Blocking):
                 error = None  # it refers to this frame
         return value
 
+    def _can_use_threads(self):
+        """Whether we are in the native thread of the pool's hub, and the interpreter is not ending: then nobody can wait any more."""
+        return get_hub_if_exists() is self.threadpool.hub and not sys.is_finalizing()
+
     def _check_can_wait(self):
         # Before anything is done, so that who takes the error may do it again elsewhere: Hub.print_exception does.
         if getcurrent() is self.threadpool.hub:
@@ -678,7 +682,7 @@ class FileObjectThread(_Blocking):
         """Close the file in the thread pool, after the call that is being made. May be called again. Later calls raise EBADF."""
         if self._closed:
             return
-        if get_hub_if_exists() is self.threadpool.hub:
+        if self._can_use_threads():
             self._check_can_wait()
         self._closed = True
         self._in_thread(self._close_io)
