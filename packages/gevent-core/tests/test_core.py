@@ -3185,6 +3185,23 @@ def test_park_of_a_destroyed_loop_is_not_woken(hub, loop):
     assert found == [False] * 4
 
 
+def test_a_loop_of_another_thread_is_destroyed_with_calls_to_come(core):
+    """As the loop of a thread that has ended may be: it lets go of them, and comes to an end."""
+    found = []
+
+    def thread_of_the_loop():
+        loop = core.loop(default=False)
+        found.extend([loop, loop.call_later(60, found.append, "called"), loop.call_later(60, found.append, "called")])
+
+    thread = threading.Thread(target=thread_of_the_loop)
+    thread.start()
+    thread.join()
+    loop, *calls = found
+    assert loop.destroy() is True
+    assert [call.pending for call in calls] == [False, False]
+    assert found[3:] == []
+
+
 def test_park_wake_only_queues(hub, loop):
     """The woken greenlet runs in its turn, after what was queued before."""
     parks = []

@@ -452,7 +452,7 @@ cdef void _state_destroy(State* s) noexcept:
     while s.started is not NULL:
         _stop_watcher(<watcher>s.started)
     while s.later is not NULL:
-        _cancel_park(<Park>s.later)
+        _cancel_park(s, <Park>s.later)
     if s.sigchld_on:
         _release_sigchld(s)
     _drop_wakeup(s)
@@ -487,8 +487,9 @@ cdef void _stop_watcher(watcher each) noexcept:
     each._stop_now()
 
 
-cdef void _cancel_park(Park park) noexcept:
+cdef void _cancel_park(State* s, Park park) noexcept:
     keep = park     # no-cython-lint
+    _stop_park_timer(s, park)   # here, since cancel() does not do it for another native thread, and that may be who destroys the loop
     try:
         park.cancel()
     except BaseException as error:
