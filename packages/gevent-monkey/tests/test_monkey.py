@@ -38,6 +38,7 @@ def test_defaults():
 import gevent.os, gevent.signal, gevent.select, gevent.selectors, gevent.socket, gevent.ssl, gevent.subprocess, gevent.thread, gevent.queue
 import gevent.event, gevent.time, gevent.threading, gevent.local
 import os, queue, select, selectors, signal, socket, ssl, subprocess, sys, threading, _threading_local, _thread, time
+locks = {"LockType", "allocate_lock", "Lock"}  # which are stricter there, see test_names_of_threading
 ssl_names = set(gevent.ssl.__implements__)
 if sys.version_info >= (3, 12):  # no module but ours has it there, and patching adds nothing
     ssl_names.remove("wrap_socket")
@@ -49,8 +50,8 @@ for ours, theirs, names in [
     (gevent.socket, socket, gevent.socket.__implements__),
     (gevent.ssl, ssl, ssl_names),
     (gevent.subprocess, subprocess, ["Popen", "run", "call", "check_output"]),
-    (gevent.thread, _thread, gevent.thread.__implements__),
-    (gevent.threading, threading, gevent.threading.__implements__),
+    (gevent.thread, _thread, set(gevent.thread.__implements__) - locks),
+    (gevent.threading, threading, set(gevent.threading.__implements__) - locks),
     (gevent.queue, queue, ["SimpleQueue"]),
     (gevent.event, threading, ["Event"]),
     (gevent.time, time, ["sleep"]),
@@ -493,6 +494,51 @@ class Mine(threading.Event):
 assert repr(Mine()).startswith("<__main__.Mine at "), repr(Mine())
 with event._cond:
     assert not event._cond.acquire(False)
+"""
+    )
+
+
+def test_signals_of_threads():
+    """A thread that is a greenlet blocks signals for itself alone, as who shares descriptors in multiprocessing does."""
+    check(
+        PATCHED
+        + """
+import os, signal, threading, time
+every = signal.valid_signals()
+before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+masks, got, done = [], [], threading.Event()
+
+def serve():
+    masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, every))
+    masks.append(signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1]))
+    masks.append(signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGUSR2]))
+    masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    for wrong, error in (((99, []), OSError), ((signal.SIG_BLOCK, [9999]), ValueError)):
+        try:
+            signal.pthread_sigmask(*wrong)
+        except error:
+            pass
+        else:
+            raise AssertionError(wrong)
+    done.wait()
+
+thread = threading.Thread(target=serve)
+thread.start()
+while len(masks) < 4:
+    time.sleep(0.001)
+assert masks == [before, before | every, (before | every) - {signal.SIGUSR1}, {signal.SIGUSR2}], masks
+assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+signal.signal(signal.SIGUSR1, lambda number, frame: got.append(number))
+os.kill(os.getpid(), signal.SIGUSR1)
+signal.pthread_kill(thread.ident, signal.SIGUSR1)
+signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+assert got == [signal.SIGUSR1] * 3, got
+done.set()
+thread.join()
+
+assert signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2]) == before  # here it does
+os.kill(os.getpid(), signal.SIGUSR2)
+assert signal.SIGUSR2 in signal.sigpending()
 """
     )
 

@@ -68,7 +68,7 @@ assert module.getsignal(stdlib.SIGUSR1) == stdlib.SIG_IGN
 
 
 def test_names():
-    assert gevent.signal.__all__ == ["signal", "getsignal", "set_wakeup_fd"]
+    assert gevent.signal.__all__ == ["signal", "getsignal", "set_wakeup_fd", "pthread_kill", "pthread_sigmask"]
     assert gevent.signal.__implements__ == gevent.signal.__all__
 
 

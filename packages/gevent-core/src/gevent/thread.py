@@ -195,6 +195,19 @@ def _count():
         return sum(1 for each in _threads if not each.ready())
 
 
+def find_thread(ident=None):
+    """The greenlet that was started as a thread, has not ended, and has that :func:`get_ident`, by default the current one; or None.
+
+    .. versionadded:: 26.11.0
+    """
+    with _threads_lock:
+        threads = list(_threads)
+    if ident is None:
+        current = getcurrent()
+        return current if current in threads else None
+    return next((each for each in threads if get_ident(each) == ident and not each.ready()), None)
+
+
 def _leave_threads_behind():
     global _threads_lock
     _threads_lock = _allocate_native_lock()  # a native thread that is not here may have the old one

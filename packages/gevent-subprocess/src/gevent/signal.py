@@ -13,23 +13,29 @@
 calling that class, also known as :class:`gevent.signal_handler`: both orders work.
 
 The functions are those of the standard :mod:`signal`, and differ for one signal: a handler for SIGCHLD runs in a greenlet of its own, in
-which it may wait. The standard handlers themselves work as well, also beside gevent's watching of children.
+which it may wait. Those that are about one thread know which threads are greenlets. The standard handlers themselves work as well, also
+beside gevent's watching of children.
 """
 
 import signal as _stdlib
 import sys
 import types
+from errno import EINVAL
+from os import strerror
+from weakref import WeakKeyDictionary
 
 from gevent._originals import get_original
 from gevent.greenlet import Greenlet
 from gevent.hub import get_hub_if_exists
 from gevent.hub import signal as _signal_handler
+from gevent.thread import find_thread
 
-__implements__ = ["signal", "getsignal", "set_wakeup_fd"]
+__implements__ = ["signal", "getsignal", "set_wakeup_fd", "pthread_kill", "pthread_sigmask"]
 __extensions__ = []
-__all__ = ["signal", "getsignal", "set_wakeup_fd"]
+__all__ = ["signal", "getsignal", "set_wakeup_fd", "pthread_kill", "pthread_sigmask"]
 
-_signal, _getsignal, _set_wakeup_fd = get_original("signal", ["signal", "getsignal", "set_wakeup_fd"])
+_signal, _getsignal, _set_wakeup_fd, _pthread_kill, _pthread_sigmask = get_original("signal", __implements__)
+_native_ident = get_original("_thread", "get_ident")
 
 
 class _InGreenlet:
@@ -97,8 +103,51 @@ def set_wakeup_fd(fd, /, *, warn_on_full_buffer=True):
     return _set_wakeup_fd(fd, warn_on_full_buffer=warn_on_full_buffer)
 
 
+# ---- Threads that are greenlets ----------------------------------------------------------------------------------------------------
+
+# What they block. It is nothing that the system knows: they share the mask of their native thread, mostly the main one, and no signal would
+# be handled any more. Python's handlers run in the main thread, whoever else has blocked the signal.
+_masks = WeakKeyDictionary()
+
+
+def pthread_sigmask(how, mask, /):
+    """Change which signals the calling thread blocks; returns those it blocked before. It is :func:`signal.pthread_sigmask`.
+
+    A thread that is a greenlet keeps a mask of its own, which blocks nothing in the other threads, and nothing in children that it starts.
+    OSError for an unknown *how*, ValueError for a number that is no signal.
+
+    .. versionadded:: 26.11.0
+    """
+    thread = find_thread()
+    if thread is None:
+        return _pthread_sigmask(how, mask)
+    before = _masks.get(thread)
+    if before is None:
+        before = _pthread_sigmask(_stdlib.SIG_BLOCK, ())
+    wanted = set(mask)
+    if not wanted <= _stdlib.valid_signals():
+        raise ValueError(f"only signals can be blocked, not {sorted(wanted - _stdlib.valid_signals())}")
+    if how == _stdlib.SIG_BLOCK:
+        _masks[thread] = before | wanted
+    elif how == _stdlib.SIG_UNBLOCK:
+        _masks[thread] = before - wanted
+    elif how == _stdlib.SIG_SETMASK:
+        _masks[thread] = wanted
+    else:
+        raise OSError(EINVAL, strerror(EINVAL))
+    return set(before)
+
+
+def pthread_kill(thread_id, signalnum, /):
+    """Send a signal to the thread *thread_id*. It is :func:`signal.pthread_kill`; one that is a greenlet has no other than the caller's.
+
+    .. versionadded:: 26.11.0
+    """
+    _pthread_kill(thread_id if find_thread(thread_id) is None else _native_ident(), signalnum)
+
+
 # As the standard module says of its own; pydoc goes by it when these stand there.
-for _function in (signal, getsignal, set_wakeup_fd):
+for _function in (signal, getsignal, set_wakeup_fd, pthread_kill, pthread_sigmask):
     _function.__module__ = "signal"
 del _function
 
