@@ -248,8 +248,8 @@ class Running:
         return self._errors.read().decode(errors="replace").strip()
 
     def errors(self):
-        """Return the end of that."""
-        return self.all_errors()[-2000:]
+        """Return the end of that, without the folder of this checkout: results are committed."""
+        return self.all_errors()[-2000:].replace(f"{BENCHMARKS.parent}/", "")
 
     def cpu_seconds(self):
         """Return the processor time the server has used so far, all threads and processes, or None where that is not told."""
