@@ -7,7 +7,7 @@ import sys
 
 import gevent
 import pytest
-from gevent import _config
+from gevent import _config, core
 from gevent._config import Config, ImportableSetting, Setting, config, import_path
 from gevent_testkit import run_script, runs_sources
 
@@ -126,7 +126,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="sys.stdlib_module_names is of Python 3.10")
-@pytest.mark.skipif("cffi" in importlib.import_module("gevent.core").loop.__module__, reason="cffi and what it imports")
+@pytest.mark.skipif("cffi" in core.loop.__module__, reason="cffi and what it imports")
 def test_import_for_servers_is_lean():
     """Of the standard library there is no more than its own socket module imports, and heapq; in plain Python fcntl, which is C itself."""
     source = """
