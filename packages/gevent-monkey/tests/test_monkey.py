@@ -641,6 +641,16 @@ def test_multiprocessing(method):
     assert (done.status, done.stdout) == (0, "done\n"), done.stderr
 
 
+def test_pool_that_is_left_open(tmp_path):
+    """The end of the interpreter finds it, takes one of its locks, and has nothing to complain of."""
+    script = tmp_path / "pool.py"  # kept as a global of a real module, which is taken apart late
+    script.write_text(
+        PATCHED + "import multiprocessing\npool = multiprocessing.get_context('fork').Pool(1)\nprint(pool.map(abs, [-2]))\n"
+    )
+    done = run_script(script, env={"PYTHONWARNINGS": "ignore::ResourceWarning"}).check()
+    assert (done.stdout, done.stderr) == ("[2]\n", "")
+
+
 @pytest.mark.parametrize("when", ["early", "late"])
 @pytest.mark.timeout(60)
 @pytest.mark.slow

@@ -454,6 +454,8 @@ def patch_builtins():
 def patch_signal():
     """Replace :func:`signal.signal`: a handler of SIGCHLD runs in a greenlet. Needs :func:`patch_os`.
 
+    ``pthread_sigmask`` and ``pthread_kill`` are replaced by those that know which threads are greenlets.
+
     .. versionadded:: 1.1
     """
     with _Batch():

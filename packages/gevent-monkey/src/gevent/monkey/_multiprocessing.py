@@ -151,8 +151,8 @@ def adapt_locks(synchronize):
                 taken = self._try()
             else:
                 taken = wait_until(self._try, None if timeout is None else max(timeout, 0))
-            if taken:
-                self._owner = getcurrent()
+            if taken and self.kind == recursive:
+                self._owner = getcurrent()  # which fails when the interpreter ends, and a Pool of the program's takes a lock still
             return taken
 
         def release(self):
