@@ -23,12 +23,12 @@ lock in C: nothing of Python runs while it is held, so neither a signal handler 
 """
 
 import _signal  # not signal: that imports enum, for names that nobody here needs
+import gc
 import os
 import sys
 from collections import deque
 from errno import EBADF, EBUSY
 from time import monotonic
-from weakref import WeakSet
 from weakref import ref as weak_reference
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -245,10 +245,26 @@ def setswitchinterval(interval):
 # ---- State: what loop objects over one libev loop share ----------------------------------------------------------------------
 
 _default_state = None  # a weak reference
-_states = WeakSet()  # all that were not destroyed
+_states = {}  # weak references to all that were not destroyed, by their id
 _default_destroyed = False
 _armed_fd = -1  # the end of our pipe that is Python's wake-up descriptor now, if one is
 _SPARE_PARKS = 4096  # structs of ended waits that are kept for new ones
+_FEW_LOOPS = 32
+_enough_loops = _FEW_LOOPS if sys.implementation.name == "pypy" else sys.maxsize  # see _collect_loops()
+
+
+def _collect_loops():
+    """Have the collector run when there are twice as many loops as it left: those of ended threads' hubs are garbage on PyPy.
+
+    Each has descriptors, of which a process has few. The collector does not know of them, and comes when memory is short.
+    """
+    global _enough_loops
+    if len(_states) >= _enough_loops:
+        _enough_loops = sys.maxsize  # another thread, or a finalizer, may make a loop meanwhile
+        try:
+            gc.collect()
+        finally:
+            _enough_loops = max(_FEW_LOOPS, 2 * len(_states))
 
 
 class _State:
@@ -282,6 +298,7 @@ class _State:
 
     def __init__(self, flags):
         self.alive = self.open = False
+        _collect_loops()
         self.c = ffi.new("gevent_loop *")
         self.queue = []  # the ready queue; entries before `head` have had their turn
         self.head = 0
@@ -308,7 +325,7 @@ class _State:
         self.thread = get_ident()  # the native thread that may touch everything but `posted`
         self.pid = os.getpid()  # the process it was made in, or made fit for by reinit()
         self.alive = self.open = True  # open: not being destroyed; alive: not destroyed
-        _states.add(self)
+        _states[id(self)] = weak_reference(self)
         self.make_wakeup()
 
     def __del__(self):
@@ -328,7 +345,7 @@ class _State:
             self.release_sigchld()
         self.drop_wakeup()
         self.alive = False
-        _states.discard(self)
+        _states.pop(id(self), None)
         lib.gevent_loop_close(self.c)
         if self.is_default:
             _default_destroyed = True
@@ -485,7 +502,7 @@ class _State:
 
 def _give_up_signals():
     """Stop the watchers of signals on loops whose threads are not in this forked child; returns whether there are such loops."""
-    found = [state for state in list(_states) if state.pid != os.getpid()]
+    found = [state for state in (each() for each in list(_states.values())) if state is not None and state.pid != os.getpid()]
     for state in found:
         state.give_up_signals()
     return bool(found)
