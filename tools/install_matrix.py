@@ -46,21 +46,24 @@ def must(*command):
 
 
 class Environment:
-    """An empty virtual environment of *python* that installs from *dist* alone."""
+    """An empty virtual environment of *python* that installs from *dist* alone.
+
+    It has no pip: that of *python* works on it from outside, since making a pip for each takes longer than all the rest.
+    """
 
     def __init__(self, python, folder, dist):
-        must(python, "-m", "venv", folder)
+        must(python, "-m", "venv", "--without-pip", folder)
         self.python = Path(folder, "bin", "python")
         self.dist = dist
+        self._pip = [python, "-m", "pip", "--disable-pip-version-check", "--python", self.python]
 
     def pip(self, *arguments):
-        source = ["--no-index", "--find-links", self.dist]
-        return run(self.python, "-m", "pip", "--disable-pip-version-check", "install", "-q", *source, *arguments)
+        return run(*self._pip, "install", "-q", "--no-index", "--find-links", self.dist, *arguments)
 
     def download(self, requirement, folder):
         """Fetch the wheel of *requirement*, and what it needs, from the index into *folder*. NotToBeHad if there is none."""
         options = ["-q", "--only-binary", ":all:", "--dest", folder]
-        done = run(self.python, "-m", "pip", "--disable-pip-version-check", "download", *options, requirement)
+        done = run(*self._pip, "download", *options, requirement)
         if "No matching distribution found" in done.stdout:
             raise NotToBeHad("no wheel")
         if done.returncode:
@@ -77,7 +80,10 @@ class Environment:
             raise Failure(f"pip install {' '.join(map(str, requirements))} should have been refused")
 
     def uninstall(self, *names):
-        must(self.python, "-m", "pip", "uninstall", "-q", "-y", *names)
+        must(*self._pip, "uninstall", "-q", "-y", *names)
+
+    def check_requirements(self):
+        must(*self._pip, "check")
 
     def check(self, *distributions):
         must(self.python, "-I", "-W", "error", CHECKS, *distributions)
@@ -120,14 +126,14 @@ def with_sibling(name, *more):
 def everything(environment):
     environment.install("gevent")
     environment.check(*ALL)
-    must(environment.python, "-m", "pip", "check")
+    environment.check_requirements()
 
 
 def upgrade_within_the_pin(environment):
     environment.install("gevent-wsgi")
     with tempfile.TemporaryDirectory() as folder:
         environment.install("--upgrade", "--no-deps", reversioned(environment.dist, "gevent-core", "26.11.99", folder))
-    must(environment.python, "-m", "pip", "check")
+    environment.check_requirements()
     environment.check("gevent-core", "gevent-wsgi")
 
 
@@ -183,11 +189,17 @@ CASES = {
 
 
 def fetch_needs(python, dist, folder):
-    """The files of *dist* for this interpreter, and what they need from elsewhere, in *folder*: all that pip then looks at."""
+    """``(an interpreter like *python* that has pip, files)``, both in *folder*.
+
+    The files are those of *dist* for it, and what they need from elsewhere: all that pip then looks at.
+    """
     must(python, "-m", "venv", folder / "venv")
-    pip = [folder / "venv" / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
+    with_pip = folder / "venv" / "bin" / "python"
+    pip = [with_pip, "-m", "pip", "--disable-pip-version-check"]
+    # Older ones cannot work on another environment, or do not know today's names of wheels.
+    must(*pip, "install", "-q", "--upgrade", "pip")
     must(*pip, "download", "-q", "--dest", folder / "files", "--find-links", dist, "--prefer-binary", "gevent")
-    return folder / "files"
+    return with_pip, folder / "files"
 
 
 def try_case(case, python, files):
@@ -238,11 +250,11 @@ def try_all(cases, python, dist):
     results, failures = {}, []
     with tempfile.TemporaryDirectory() as folder:
         try:
-            files = fetch_needs(python, dist, Path(folder))
+            with_pip, files = fetch_needs(python, dist, Path(folder))
         except Failure as failure:
             return version, dict.fromkeys(cases, "FAILED"), [f"--- {version}\n{failure}"]
         for name in cases:
-            results[name], wrong = try_case(CASES[name], python, files)
+            results[name], wrong = try_case(CASES[name], with_pip, files)
             print(f"{version:18} {name:12} {results[name]}", flush=True)
             if wrong:
                 failures.append(f"--- {version}, {name}\n{wrong}")
