@@ -301,3 +301,40 @@ for number in range(3):
     os.close(reader)
 """
     ).check()
+
+
+def test_signal_handler_that_raises_in_the_watcher():
+    """What it raised reaches the main greenlet, as KeyboardInterrupt has to, and the watcher is told of the child's end all the same."""
+    source = """
+import os
+import gevent
+from gevent import _reaper
+from gevent.event import Event
+
+reading, writing = os.pipe()
+pid = os.fork()
+if not pid:
+    os.read(reading, 1)
+    os._exit(3)
+reap = _reaper._reap
+
+def interrupted(*args):
+    _reaper._reap = reap
+    raise KeyboardInterrupt
+
+watcher = gevent.get_hub().loop.child(pid)
+ended = Event()
+watcher.start(ended.set)
+_reaper._reap = interrupted
+os.write(writing, b"x")
+try:
+    ended.wait()
+except KeyboardInterrupt:
+    print("interrupted")
+ended.wait()
+print(watcher.rstatus)
+watcher.close()
+"""
+    done = run_script(source)
+    assert (done.status, done.stdout) == (0, "interrupted\n768\n"), done.stderr
+    assert done.stderr.count("\nKeyboardInterrupt") == 1  # the hub reports it, as it does for every callback

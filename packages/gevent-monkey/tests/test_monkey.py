@@ -565,6 +565,30 @@ assert child.wait() == -9
     )
 
 
+def test_thread_pool_that_always_has_work():
+    """It lets others run between its tasks, as native threads do."""
+    check(
+        PATCHED
+        + """
+import time
+from concurrent.futures import ThreadPoolExecutor
+more = True
+
+def again(pool):
+    end = time.perf_counter() + 0.001
+    while time.perf_counter() < end:
+        pass
+    if more:
+        pool.submit(again, pool)
+
+with ThreadPoolExecutor(1) as pool:
+    pool.submit(again, pool)
+    time.sleep(0.01)
+    more = False
+"""
+    )
+
+
 @pytest.mark.parametrize(
     "how", ["", "del sys.modules['queue']; import queue", "sys.modules.pop('_queue', None); del sys.modules['queue']; import queue"]
 )

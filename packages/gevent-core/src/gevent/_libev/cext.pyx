@@ -2629,8 +2629,9 @@ cdef void _on_child(libev.ev_loop* ptr, void* w, int revents) noexcept:
         return
     try:
         self._collect(<State*>libev.ev_userdata(ptr))
-    except BaseException:
-        _print_exception(sys.exc_info()[1])
+    except BaseException as error:
+        # Such as what a program's signal handler has raised in the middle; then the end of the child is still there to be asked for.
+        self._failed(<State*>libev.ev_userdata(ptr), self.loop, error)
 
 
 cdef class child(watcher):

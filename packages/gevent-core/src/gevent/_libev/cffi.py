@@ -2278,13 +2278,22 @@ class child(watcher):
             return
         c.queued = 0
         if not self._fed:
-            self._collect(self._loop._state)
+            self._ask()
             return
         self._fed = False
         revents = c.revents & 0xFFFFFFFF
         self._fire(revents)
         if revents & (SIGNAL | READ):  # the real event came in the same round
+            self._ask()
+
+    def _ask(self):
+        try:
             self._collect(self._loop._state)
+        except HubDestroyed:
+            raise
+        except BaseException as error:
+            # Such as what a program's signal handler has raised in the middle; then the end of the child is still there to be asked for.
+            self._loop._report(self, error)
 
     def _collect(self, state):
         """Ask for what happened, and call back for each change."""

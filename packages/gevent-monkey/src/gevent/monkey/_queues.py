@@ -1,7 +1,8 @@
-"""Queues that are asked without waiting.
+"""Queues that are asked without waiting, and pools of threads that never have to.
 
 Native threads are preempted: one may ask a queue again and again until it has something, and another gets to put it there. A greenlet
-would do so for ever. So who finds a queue empty or full, and did not want to wait, lets others run.
+would do so for ever. So who finds a queue empty or full, and did not want to wait, lets others run. A thread of a pool does so between two
+tasks.
 """
 
 import functools
@@ -10,7 +11,7 @@ from gevent._config import import_path
 from gevent.monkey import is_module_patched
 from gevent.monkey._shared import Empty, let_others_run
 
-__all__ = ["adapt_native_queues", "adapt_queues"]
+__all__ = ["adapt_native_queues", "adapt_queues", "adapt_thread_pools"]
 
 
 def adapt_queues(queue):
@@ -36,3 +37,14 @@ def adapt_native_queues(module):
     if is_module_patched("queue"):
         module.SimpleQueue = import_path("gevent.queue.SimpleQueue")
         module.Empty = Empty
+
+
+def adapt_thread_pools(module):
+    """Have the threads of ``concurrent.futures`` let others run before each task, also if the next one is there already."""
+    run = module._WorkItem.run
+
+    def _run(self, *args):
+        let_others_run()
+        run(self, *args)
+
+    module._WorkItem.run = _run

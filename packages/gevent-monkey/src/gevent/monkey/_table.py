@@ -50,6 +50,7 @@ ADAPTED = {
     "asyncio.base_events": "gevent.monkey._asyncio.adapt_loops",
     "asyncio.tasks": "gevent.monkey._asyncio.adapt_tasks",
     "asyncio.unix_events": "gevent.monkey._asyncio.adapt_pipes",
+    "concurrent.futures.thread": "gevent.monkey._queues.adapt_thread_pools",
     "logging": "gevent.monkey._late.adapt_logging",
     "_queue": "gevent.monkey._queues.adapt_native_queues",
     "queue": "gevent.monkey._queues.adapt_queues",
