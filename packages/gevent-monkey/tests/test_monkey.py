@@ -683,6 +683,38 @@ def test_asyncio(when):
     assert run_script(SCRIPTS / "asyncio_many.py", when, timeout=50, env={"PYTHONWARNINGS": "default"}).check().stdout == "done\n"
 
 
+def test_failed_tasks_are_freed_at_once():
+    """Of asyncio, and of a pool of threads: no frame of ours that is in a traceback keeps them."""
+    check(
+        PATCHED
+        + """
+import asyncio, gc, weakref
+from concurrent.futures import ThreadPoolExecutor
+gc.disable()
+
+async def fail():
+    1 / 0
+
+async def main():
+    reported = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context["exception"]))
+    task = weakref.ref(asyncio.Task(fail()))
+    await asyncio.sleep(0)
+    assert task() is None
+    assert [type(each) for each in reported] == [ZeroDivisionError]
+
+asyncio.run(main())
+
+with ThreadPoolExecutor(1) as pool:
+    future = pool.submit(divmod, 1, 0)
+    assert isinstance(future.exception(), ZeroDivisionError)
+    future = weakref.ref(future)
+    pool.submit(abs, 1).result()
+    assert future() is None
+"""
+    )
+
+
 # ---- Events ------------------------------------------------------------------------------------------------------------------------
 
 

@@ -105,6 +105,7 @@ def adapt_loops(base_events):
         if events._get_running_loop() is self._loop:  # not so if somebody makes the loop's steps by hand
             set_native(self._loop)
         run(self)
+        self = None  # this frame may be kept by a traceback, and is not to keep the callback's task alive; run() does the same
 
     handle._run = _run
 

@@ -46,5 +46,6 @@ def adapt_thread_pools(module):
     def _run(self, *args):
         let_others_run()
         run(self, *args)
+        self = None  # this frame may be kept by the traceback of what the future has, and is not to keep that
 
     module._WorkItem.run = _run
