@@ -27,7 +27,6 @@ DIFFERENCES = {
     },
     "lock_tests": {
         "*.test_repr": _NAMED_OTHERWISE,
-        "EventTests.test_at_fork_reinit": "it looks at the private _cond; our Event has a wait queue",
         "*SemaphoreTests.test_acquire_timeout": "acquire(False, timeout) does not wait, as in gevent 1.1; threading raises ValueError",
     },
 }
