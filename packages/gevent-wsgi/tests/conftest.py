@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from gevent_testkit.interpreters import PATIENCE
 
 HERE = Path(__file__).parent
 ACCESS_LINE = re.compile(r'\S+ - - \[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] ".* HTTP/1\.[01]" (\d{3}|socket error) (\d+|-) \d+\.\d{6}')
@@ -30,7 +31,7 @@ class Served:
         self._log = tempfile.TemporaryFile("w+", errors="backslashreplace")  # noqa: SIM115 - closed by stop()
         command = [sys.executable, "-W", "error", str(HERE / "scripts" / "wsgi_served.py"), application, *map(str, options)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log, text=True)
-        line = self.process.stdout.readline() if select.select([self.process.stdout], [], [], 15)[0] else ""
+        line = self.process.stdout.readline() if select.select([self.process.stdout], [], [], 15 * PATIENCE)[0] else ""
         if not line.strip().isdigit():
             self.process.kill()
             raise AssertionError(f"the server did not start: {self.end()}")

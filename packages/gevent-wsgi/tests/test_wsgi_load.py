@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from gevent_testkit import REFERENCE_COUNTING
+from gevent_testkit.interpreters import PATIENCE
 
 SCRIPT = pathlib.Path(__file__).parent / "scripts" / "wsgi_load.py"
 
@@ -20,7 +21,7 @@ def load(kind, amount):
 @pytest.mark.timeout(60)
 def test_sigterm_under_load_loses_no_request():
     """50 clients, half of them on keep-alive; what was seen was answered, and nothing sent was left without an answer."""
-    figures = load("term", 0.3)
+    figures = load("term", 0.3 * PATIENCE)
     assert (figures["lost"], figures["status"]) == ([], 0)
     assert figures["seen"] == figures["answered"] > 50
 
