@@ -79,9 +79,6 @@ def main():
         from test import support
     except ImportError as error:
         sys.exit(f"{sys.executable} has no package test: {error}")
-    import test
-
-    test.__path__.append(os.environ.get("STDLIB_MORE", ""))
     # The resources that cost nothing but loopback.
     support.use_resources = ["network", "subprocess", "cpu", "walltime"]
     try:
@@ -90,18 +87,8 @@ def main():
         support.verbose = 0
     except ImportError:
         pass
-    start_method = name.removeprefix("multiprocessing_")
-    if start_method != name:
-        # What test.test_multiprocessing_fork and its like do, which not every interpreter that has the package has.
-        from test._test_multiprocessing import install_tests_in_module_dict
-
-        module = types.ModuleType(f"test.{name}")
-        sys.modules[module.__name__] = module
-        install_tests_in_module_dict(vars(module), start_method)
     loader = unittest.defaultTestLoader
     try:
-        if start_method != name:
-            setattr(sys.modules["test"], name, module)
         suite = loader.loadTestsFromNames([f"test.{name}.{each}" for each in only] or [f"test.{name}"])
     except unittest.SkipTest as skipped:
         print("skipped:", skipped)
@@ -110,5 +97,24 @@ def main():
     unittest.TextTestRunner(verbosity=2, resultclass=Result).run(suite)
 
 
+def make_modules():
+    """Have what the tests are in be found, also in the processes that multiprocessing spawns: those run this file as ``__mp_main__``."""
+    try:
+        import test
+    except ImportError:
+        return  # main() says so
+    test.__path__.append(os.environ.get("STDLIB_MORE", ""))
+    start_method = name.removeprefix("multiprocessing_")
+    if start_method != name:
+        # What test.test_multiprocessing_fork and its like do, which not every interpreter that has the package has.
+        from test._test_multiprocessing import install_tests_in_module_dict
+
+        module = types.ModuleType(f"test.{name}")
+        sys.modules[module.__name__] = module
+        setattr(test, name, module)
+        install_tests_in_module_dict(vars(module), start_method)
+
+
+make_modules()
 if __name__ == "__main__":
     main()
