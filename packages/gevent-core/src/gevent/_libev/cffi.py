@@ -361,7 +361,10 @@ class _State:
         """Queue an entry; returns its ticket, which is never 0."""
         queue = self.queue
         queue.append(entry)
-        return self.base + len(queue)
+        end = len(queue)
+        while queue[end - 1] is not entry:  # a signal handler, or a finalizer, has queued something just after it
+            end -= 1
+        return self.base + end
 
     def forget(self, ticket):
         place = ticket - 1 - self.base
@@ -738,9 +741,11 @@ class loop:
                 if left <= 0 or looked >= (deadline if state.base + head >= batch_end else last_deadline):
                     break
                 until_look = min(state.stride, left)
+            state.head = (
+                head + 1
+            )  # first: what a signal handler takes back after this has had its turn, what it took back before is None
             entry = queue[head]
             queue[head] = None
-            state.head = head + 1
             if entry is None:
                 continue
             left -= 1
@@ -861,9 +866,7 @@ class loop:
         if state.thread != get_ident():
             state.must_post(g)
             return _POSTED
-        queue = state.queue
-        queue.append(g)
-        return state.base + len(queue)
+        return state.push(g)
 
     def ready_call(self, callback, args):
         """Queue ``callback(*args)``, *args* being a tuple; returns a ticket for :meth:`forget`."""
@@ -875,9 +878,7 @@ class loop:
         if state.thread != get_ident():
             state.must_post((callback, args))
             return _POSTED
-        queue = state.queue
-        queue.append((callback, args))
-        return state.base + len(queue)
+        return state.push((callback, args))
 
     def forget(self, ticket):
         """Take back what got *ticket*; True if it had not had its turn."""
@@ -1510,9 +1511,7 @@ class Park:
         """Queue the greenlet of a park whose state says why."""
         if self._started:
             lib.gevent_park_stop_timer(state.c, self._c)
-        queue = state.queue
-        queue.append(self.greenlet)
-        self._ticket = state.base + len(queue)
+        self._ticket = state.push(self.greenlet)
 
     def cancel(self):
         """Take a queued call back; True if that was in time. It will not be made, now or later, unless it was begun.
