@@ -3,6 +3,7 @@
     python3 ci/interpreters.py list                      where each interpreter comes from on this machine
     python3 ci/interpreters.py test                      build and test on all of them, then a table
     python3 ci/interpreters.py test 3.9 3.15 3.15-pure pypy3.11 -- -x packages/gevent-core
+    python3 ci/interpreters.py test --brief --local --where-possible --minutes 15        what .ci/run does beside its own interpreter
     python3 ci/interpreters.py warnings 3.9 3.13 3.15    compile the extensions there; fails at a warning
     python3 ci/interpreters.py run 3.15 -- python3.15 -c "import sys; print(sys.version)"
     python3 ci/interpreters.py make sid                  only make the Debian tree of that suite
@@ -64,6 +65,20 @@ COMPILED_APART = {"public"}
 EVERYTHING = [
     *("3.15", "3.9", "3.14", "3.13", "pypy3.11", "3.12", "3.10", "pypy3.9"),
     *("3.11-pure", "3.11-cffi", "3.11-public", "3.15-pure", "3.15-cffi"),
+]
+#: What `--brief` runs: where interpreters and loops differ, in some three minutes each.
+BRIEF = [
+    *(
+        f"packages/gevent-core/tests/test_{name}.py"
+        for name in (
+            *("greenlet", "switching", "waiting", "event", "lock", "queue", "local", "timeout", "pool", "hub"),
+            *("socket", "select", "server", "thread", "threading", "threadpool", "ssl"),
+        )
+    ),
+    "packages/gevent-subprocess/tests/test_subprocess.py",
+    "packages/gevent-wsgi/tests/test_pywsgi.py",
+    "packages/gevent-monkey/tests/test_monkey.py",
+    "packages/gevent-ares/tests/test_ares.py",
 ]
 TOOLS = ["ca-certificates", "gcc", "g++", "libc6-dev", "git", "netbase", "pkg-config", "procps", "openssl", "iproute2"]
 LIBRARIES = ["libev-dev", "libc-ares-dev", "libffi-dev"]
@@ -501,6 +516,7 @@ def main(arguments):
         action="store_true",
         help="succeed though an interpreter cannot be had or time runs out; the table tells",
     )
+    options.add_argument("--brief", action="store_true", help="only a choice of the tests: those of what differs most")
     options.add_argument("--local", action="store_true", help="make no Debian trees: only what this machine has can be had")
     given = parser.parse_args(arguments)
     try:
@@ -515,7 +531,9 @@ def main(arguments):
                 return run(find(base), update_copy(copy), rest, VARIANTS[variant]).returncode
         if given.command == "warnings":
             return check_warnings(given.names)
-        return test_all(given.names, rest, given.jobs, given.minutes, given.where_possible, given.local)
+        return test_all(
+            given.names, [*(BRIEF if given.brief else []), *rest], given.jobs, given.minutes, given.where_possible, given.local
+        )
     except Missing as error:
         print(f"not to be had: {error}", file=sys.stderr)
         return 2

@@ -38,6 +38,10 @@ def test_everything_is_known_and_its_variants_are(interpreters):
         interpreters.find("2.7")
 
 
+def test_what_is_tested_in_brief_is_there(interpreters):
+    assert [each for each in interpreters.BRIEF if not (interpreters.ROOT / each).is_file()] == []
+
+
 def test_warnings_of_compilers(interpreters):
     """Those about sources; not those of setuptools, which has some of its own for any project."""
     told = [
