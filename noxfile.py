@@ -237,7 +237,7 @@ def wheels(session):
         [archive] = dist.glob(f"{stem}-[0-9]*.tar.gz")
         session.run("python", "tools/steady_sdist.py", str(archive))
         for pip in pips:
-            if not list(dist.glob(f"{stem}-[0-9]*-none-any.whl")):  # one that is not compiled serves all of them
+            if not list(dist.glob(f"{stem}-[0-9]*-py3-none-any.whl")):  # one that is not compiled serves all of them
                 session.run(pip, "wheel", "-q", "--no-deps", "--no-cache-dir", "-w", str(dist), str(archive), external=True)
     # On Linux, a wheel that links libev or c-ares gets a copy of it.
     for wheel in dist.glob("*-linux_*.whl"):

@@ -1,10 +1,12 @@
 """Builds the compiled half of gevent-wsgi: each plain ``.py`` that has a ``.pxd`` of the same name beside it.
 
-PyPy compiles none of them; its JIT runs the ``.py`` files.
+PyPy compiles none of them; its JIT runs the ``.py`` files. The wheel that is built there is for PyPy alone: as "py3", which a wheel with
+nothing compiled is otherwise, it would be installed on CPython as well.
 """
 
 import os
 import platform
+import sys
 
 from setuptools import Extension, setup
 
@@ -45,4 +47,7 @@ def extensions():
     )
 
 
-setup(ext_modules=[] if platform.python_implementation() == "PyPy" else extensions())
+if platform.python_implementation() == "PyPy":
+    setup(options={"bdist_wheel": {"python_tag": "pp{}{}".format(*sys.version_info)}})
+else:
+    setup(ext_modules=extensions())
