@@ -33,7 +33,7 @@ from cpython.pythread cimport (
     WAIT_LOCK,
 )
 from cpython.ref cimport Py_CLEAR, Py_DECREF, Py_INCREF, Py_XDECREF, Py_XINCREF
-from libc.errno cimport EBADF, EINTR, errno
+from libc.errno cimport EBADF, errno
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport strerror
