@@ -7,7 +7,7 @@ import warnings
 import weakref
 from collections import deque
 from itertools import count
-from time import perf_counter, sleep
+from time import perf_counter
 
 import gevent
 import pytest
@@ -878,7 +878,6 @@ def test_putter_timeout_first():
     got = []
     try:
         with at_the_same_moment(0.01, lambda: got.append(queue.get())):
-            sleep(0.01)  # natively: when the loop looks, both times have come, however late the second was started
             gevent.joinall([late], timeout=5)
         gevent.sleep(0)
     finally:

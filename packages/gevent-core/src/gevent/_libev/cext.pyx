@@ -1525,12 +1525,8 @@ cdef inline void _queue_park(Park self) noexcept:
 # the greenlet if it is known to what it waits for only: with CPython 3.15 all that is a cycle that the collector takes, since greenlet
 # shows it the frames of those who wait (ADR 0061).
 
-cdef inline void _start_park_timer(State* s, Park self, double seconds) noexcept:
-    # The loop's clock is as of the last poll. A greenlet that computed for a second since would have its time limit cut by that.
-    libev.ev_now_update(s.ptr)
-    libev.ev_timer_set(&self.timer, seconds, 0.0)
-    libev.ev_timer_start(s.ptr, &self.timer)
-    self.timing = True
+cdef inline void _hold_park(State* s, Park self) noexcept:
+    """A watcher of it was started: it holds itself, and is in the loop's books."""
     Py_INCREF(self)
     if self.unref:
         libev.ev_unref(s.ptr)
@@ -1538,15 +1534,29 @@ cdef inline void _start_park_timer(State* s, Park self, double seconds) noexcept
         s.active += 1
 
 
+cdef inline void _discount_park(State* s, Park self) noexcept:
+    """It is in the books no more. Whoever stopped its watcher lets go of it at last."""
+    if self.unref:
+        libev.ev_ref(s.ptr)
+    else:
+        s.active -= 1
+
+
+cdef inline void _start_park_timer(State* s, Park self, double seconds) noexcept:
+    # The loop's clock is as of the last poll. A greenlet that computed for a second since would have its time limit cut by that.
+    libev.ev_now_update(s.ptr)
+    libev.ev_timer_set(&self.timer, seconds, 0.0)
+    libev.ev_timer_start(s.ptr, &self.timer)
+    self.timing = True
+    _hold_park(s, self)
+
+
 cdef inline void _stop_park_timer(State* s, Park self) noexcept:
     """Stop it if it runs; also does the books after libev stopped it because it expired, or went with the loop. The caller holds *self*."""
     if self.timing:
         self.timing = False
         if s.ptr is not NULL:
-            if self.unref:
-                libev.ev_ref(s.ptr)
-            else:
-                s.active -= 1
+            _discount_park(s, self)
             libev.ev_timer_stop(s.ptr, &self.timer)
         if self.in_later:
             self.in_later = False
@@ -1621,11 +1631,7 @@ cdef inline int _start_park_io(State* s, IOPark self) except -1:
         self.fresh_at = _note_fresh(s, <PyObject*>self)
     libev.ev_io_start(s.ptr, &self.io)
     self.watching = True
-    Py_INCREF(self)
-    if self.unref:
-        libev.ev_unref(s.ptr)
-    else:
-        s.active += 1
+    _hold_park(s, self)
     return 0
 
 
@@ -1635,10 +1641,7 @@ cdef inline void _stop_park_io(State* s, IOPark self) noexcept:
         self.watching = False
         _forget_fresh(s, &self.fresh_at)
         if s.ptr is not NULL:
-            if self.unref:
-                libev.ev_ref(s.ptr)
-            else:
-                s.active -= 1
+            _discount_park(s, self)
             libev.ev_io_stop(s.ptr, &self.io)
             self.stopped_in = libev.ev_iteration(s.ptr)
         Py_DECREF(self)

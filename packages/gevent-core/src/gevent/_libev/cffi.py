@@ -741,9 +741,8 @@ class loop:
                 if left <= 0 or looked >= (deadline if state.base + head >= batch_end else last_deadline):
                     break
                 until_look = min(state.stride, left)
-            state.head = (
-                head + 1
-            )  # first: what a signal handler takes back after this has had its turn, what it took back before is None
+            # First: what a signal handler takes back after this has had its turn, what it took back before is None.
+            state.head = head + 1
             entry = queue[head]
             queue[head] = None
             if entry is None:
