@@ -5,8 +5,8 @@
     python wsgi_load.py slow [CLIENTS]             2,000 clients of an octet a second each way: the p99 of fast ones
     python wsgi_load.py term [SECONDS]             SIGTERM under load: no request is lost
 
-The server is a process of its own (``wsgi_load.py serve``), the client this one, over loopback. Each prints one
-line of JSON.
+The server is a process of its own (``wsgi_load.py serve``), the client this one, over loopback; slow clients are a third
+(``wsgi_load.py be-slow``). Each prints one line of JSON.
 """
 
 import json
@@ -181,38 +181,48 @@ def idle_connections(number, seconds=3):
         }
 
 
+def be_slow(port, number):
+    """*number* clients that send or get an octet a second, until this process is killed; says when all are connected."""
+    more_descriptors()
+
+    def sender(sock):
+        # It never comes to an end of its request's head.
+        for octet in (REQUEST[:-2] + b"X: " + b"y" * 3600).decode():
+            sock.sendall(octet.encode())
+            gevent.sleep(1)
+
+    def receiver(sock):
+        sock.sendall(REQUEST.replace(b"/ ", b"/slow "))
+        while sock.recv(100):
+            pass
+
+    for index in range(number):
+        gevent.spawn(receiver if index % 2 else sender, socket.create_connection(("127.0.0.1", port)))
+        gevent.sleep(1 / number)  # spread over the second, as such clients are
+    print("connected", flush=True)
+    gevent.wait()
+
+
 def slow_clients(number, seconds=5):
-    """The latencies of 20 fast clients without and with *number* slow ones, that send and get an octet a second."""
+    """The latencies of 20 fast clients without, with, and again without *number* slow ones, which are a process of their own."""
     more_descriptors()
     with Server() as server:
-
-        def sender(sock):
-            # Half of them never come to an end of their request's head.
-            for octet in (REQUEST[:-2] + b"X: " + b"y" * 3600).decode():
-                sock.sendall(octet.encode())
-                gevent.sleep(1)
-
-        def receiver(sock):
-            sock.sendall(REQUEST.replace(b"/ ", b"/slow "))
-            while sock.recv(100):
-                pass
-
         busy(server, 20, 0.5)
-        without, _rate = busy(server, 20, seconds)
-        slow = []
-        for index in range(number):
-            sock = server.connect()
-            slow.append((gevent.spawn(receiver if index % 2 else sender, sock), sock))
-            gevent.sleep(seconds / 2 / number)  # spread over the second, as such clients are
-        with_slow, _rate = busy(server, 20, seconds)
-        gevent.killall([each for each, _sock in slow])
-        for _each, sock in slow:
-            sock.close()
+        before, _rate = busy(server, 20, seconds)
+        command = [sys.executable, __file__, "be-slow", str(server.port), str(number)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as slow:
+            try:
+                slow.stdout.readline()
+                with_slow, _rate = busy(server, 20, seconds)
+            finally:
+                slow.kill()
+        after, _rate = busy(server, 20, seconds)
+        rounds = (before, with_slow, after)
         return {
             "slow": number,
-            "p50_ms": [round(percentile(each, 0.5) * 1000, 2) for each in (without, with_slow)],
-            "p99_ms": [round(percentile(each, 0.99) * 1000, 2) for each in (without, with_slow)],
-            "requests": [len(without), len(with_slow)],
+            "p50_ms": [round(percentile(each, 0.5) * 1000, 2) for each in rounds],
+            "p99_ms": [round(percentile(each, 0.99) * 1000, 2) for each in rounds],
+            "requests": [len(each) for each in rounds],
         }
 
 
@@ -265,6 +275,8 @@ LOADS = {
 if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
         serve()
+    elif sys.argv[1:2] == ["be-slow"]:
+        be_slow(int(sys.argv[2]), int(sys.argv[3]))
     elif len(sys.argv) in (2, 3) and sys.argv[1] in LOADS:
         load, amount = LOADS[sys.argv[1]]
         if len(sys.argv) == 3:
