@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from gevent_testkit import run_script
+from gevent_testkit import REFERENCE_COUNTING, run_script
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
@@ -683,6 +683,7 @@ def test_asyncio(when):
     assert run_script(SCRIPTS / "asyncio_many.py", when, timeout=50, env={"PYTHONWARNINGS": "default"}).check().stdout == "done\n"
 
 
+@pytest.mark.skipif(not REFERENCE_COUNTING, reason="only reference counting frees at once")
 def test_failed_tasks_are_freed_at_once():
     """Of asyncio, and of a pool of threads: no frame of ours that is in a traceback keeps them."""
     check(
