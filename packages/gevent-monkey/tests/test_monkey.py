@@ -1,5 +1,6 @@
 """gevent.monkey: each case in a process of its own."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -663,6 +664,17 @@ def test_multiprocessing(method):
     """Process, Queue, Pipe, Pool, Event, Manager and ProcessPoolExecutor work."""
     done = run_script(SCRIPTS / "processes.py", method, timeout=100, env={"PYTHONWARNINGS": "default"})
     assert (done.status, done.stdout) == (0, "done\n"), done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.implementation.name == "pypy", reason="PyPy has no preemption")
+@pytest.mark.parametrize("loop", [None, "libev-cffi"])
+def test_preempted_often(loop):
+    """Nothing breaks that is safe for native threads: locks exclude, queues and conditions lose nothing."""
+    if loop is not None:
+        pytest.importorskip("cffi")
+    done = run_script(SCRIPTS / "preempted_often.py", 2, timeout=60, env={} if loop is None else {"GEVENT_LOOP": loop})
+    assert done.check().stdout == "\npreempted True 0\n"
 
 
 def test_pool_that_is_left_open(tmp_path):

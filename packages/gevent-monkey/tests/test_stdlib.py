@@ -25,11 +25,32 @@ def test_as_unpatched(name):
     assert unknown == {}, output
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="CPython has preemption")
+@pytest.mark.parametrize("name", ["test_threading", "test_signal"])
+def test_with_preemption(name):
+    """What needs threads to be preempted passes with gevent.config.preempt_threads."""
+    if importlib.util.find_spec("test") is None or importlib.util.find_spec(f"test.{name}") is None:
+        pytest.skip(f"{sys.executable} comes without test.{name}")
+    results, running, _status, output = runner.run_one(sys.executable, name, True, 90, preempted=True)
+    if not results and running is None:
+        pytest.skip("this version of Python has no such test")
+    assert results == dict.fromkeys([f"test.{test}" for test in runner.PREEMPTED[name]], "ok"), output
+
+
 def test_reasons():
     """Every known loss has a reason, and belongs to a file that is run."""
     for name, tests in runner.known_losses().items():
         assert name in runner.FILES or name.partition(".")[0] in runner.FILES
         assert all(isinstance(reason, str) and len(reason) > 20 for reason in tests.values()), name
+    assert sum(map(len, runner.known_losses().values())) < 20
+
+
+def test_what_needs_preemption_is_no_loss():
+    """It is run, apart from the rest, and passes."""
+    for name, tests in runner.PREEMPTED.items():
+        assert name in runner.FILES
+        assert not set(tests) & set(runner.known_losses().get(name, ()))
 
 
 def test_comparison_finds_losses():

@@ -60,6 +60,16 @@ def _seconds(value):
     return None if value in (None, "", "none", "None") else float(value)
 
 
+def _period(value):
+    """Seconds, 0 for never."""
+    seconds = float(value or 0)
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"{value!r} is no number of seconds from 0 on")
+    if seconds and sys.implementation.name == "pypy":
+        raise ValueError(f"{value!r} asks for preemption, which PyPy does not have: only 0 is possible there")
+    return seconds
+
+
 def _bytes(value):
     """A number of bytes, with an optional suffix kb, mb or gb (1024 each)."""
     if value is None or not isinstance(value, str):
@@ -319,6 +329,13 @@ config = Config(
             _switch,
             True,
             "Print the report of a blocked hub, not only emit the event.",
+        ),
+        Setting(
+            "preempt_threads",
+            "GEVENT_PREEMPT_THREADS",
+            _period,
+            0.0,
+            "Seconds after which a thread that is a greenlet has to let others run, though it does not wait; 0: never.",
         ),
         Setting(
             "memory_monitor_period", "GEVENT_MONITOR_MEMORY_PERIOD", _seconds, 5.0, "Seconds between two looks at the memory use."

@@ -10,7 +10,7 @@ import os
 
 from gevent._originals import get_original
 
-__all__ = ["Hold", "Mutex", "mutex"]
+__all__ = ["Hold", "Mutex", "is_held", "mutex"]
 
 _RLock = get_original("_thread", "RLock")
 
@@ -96,6 +96,11 @@ class Hold:
         lock = _RLock()
         self.lock = lock.acquire
         self.unlock = lock.release
+
+
+def is_held():
+    """Whether Python code that runs may be inside of a :class:`Hold` that no frame tells of. Not here, where all code has frames."""
+    return False
 
 
 if hasattr(os, "register_at_fork"):

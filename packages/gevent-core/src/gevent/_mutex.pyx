@@ -36,10 +36,23 @@ cdef class Hold:
                     microseconds *= 2
         self.owner = gevent_mutex_thread()
 
+    def __cinit__(self):
+        self.held = &_held
+
+
+cdef int _held = 0
+
+
+def is_held():
+    """Whether any native thread has a :class:`Hold`, so that the Python code that runs may be inside of one."""
+    return _held > 0
+
 
 def _set_free():
     """In a forked child: whoever held it in another thread is not here to let go of it."""
+    global _held
     (<Mutex>mutex).word = 0
+    _held = 0
 
 
 if hasattr(os, "register_at_fork"):

@@ -112,7 +112,28 @@ def _make_hub(args, kwargs):
         set_hub(hub)
         if config.monitor_thread:
             hub.start_periodic_monitoring_thread()
+        if config.preempt_threads:
+            _preempt_threads(config.preempt_threads)
     return hub
+
+
+#: What preempts the threads of a hub, by name: it is defined layers above.
+PREEMPTION_CLASS = "gevent._preemption.Preemption"
+
+
+def _preempt_threads(seconds):
+    """Begin, or no longer, to preempt the threads that are greenlets of the main native thread: what the setting says."""
+    hub = _thread.hub
+    if hub is None or not is_main_thread():
+        return
+    if hub._preemption is not None:
+        hub._preemption.stop()
+        hub._preemption = None
+    if seconds:
+        hub._preemption = import_path(PREEMPTION_CLASS)(hub, seconds)
+
+
+config.settings["preempt_threads"].changed = _preempt_threads
 
 
 def set_hub(hub):

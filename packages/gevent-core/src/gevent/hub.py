@@ -103,6 +103,7 @@ class Hub(greenlet):
     #: What :meth:`start_periodic_monitoring_thread` started, or None.
     periodic_monitoring_thread = None
     loop = None
+    _preemption = None  # what preempts threads that are greenlets, if the settings say so
     _resolver = None
     _threadpool = None
     _joining = False
@@ -326,6 +327,9 @@ class Hub(greenlet):
         if self.periodic_monitoring_thread is not None:
             self.periodic_monitoring_thread.kill()
             del self.periodic_monitoring_thread
+        if self._preemption is not None:
+            self._preemption.stop()
+            del self._preemption
         if self._resolver is not None:
             self._resolver.close()
             del self.resolver
@@ -620,7 +624,7 @@ def reinit(hub=None):
 
 def _tell_of_fork(hub):
     hub.loop.reinit()
-    for part in (hub._threadpool, hub._resolver, hub.periodic_monitoring_thread):
+    for part in (hub._threadpool, hub._resolver, hub.periodic_monitoring_thread, hub._preemption):
         on_fork = getattr(part, "_on_fork", None)
         if on_fork is not None:
             on_fork()

@@ -18,11 +18,10 @@ import signal
 import sys
 import types
 from _thread import TIMEOUT_MAX, error, get_native_id
-from weakref import WeakSet
+from weakref import ref
 
 from greenlet import GreenletExit, getcurrent
 
-from gevent._originals import allocate_lock as _allocate_native_lock
 from gevent._originals import get_original, is_patched
 from gevent._switching import get_hub, get_loop, is_main_thread
 from gevent.core import leave_behind
@@ -174,14 +173,18 @@ def _run_thread(function, args, kwargs):
         sys.unraisablehook(about)
 
 
-_threads = WeakSet()
-_threads_lock = _allocate_native_lock()
+# Weak references to the greenlets that were started as threads. Not a WeakSet, which is Python code and would need a lock: each step here
+# is one of the interpreter's, which others see done or not begun, and a greenlet that is preempted is not in the middle of it.
+_threads = set()
+
+
+def _living_threads():
+    return [each for each in (reference() for reference in list(_threads)) if each is not None and not each.ready()]
 
 
 def count_as_thread(greenlet):
     """Have *greenlet* be one of those that :func:`_count` counts, until it ends."""
-    with _threads_lock:
-        _threads.add(greenlet)
+    _threads.add(ref(greenlet, _threads.discard))
 
 
 def _count():
@@ -191,8 +194,7 @@ def _count():
 
     .. versionadded:: 26.11.0
     """
-    with _threads_lock:
-        return sum(1 for each in _threads if not each.ready())
+    return len(_living_threads())
 
 
 def find_thread(ident=None):
@@ -200,19 +202,15 @@ def find_thread(ident=None):
 
     .. versionadded:: 26.11.0
     """
-    with _threads_lock:
-        threads = list(_threads)
     if ident is None:
         current = getcurrent()
-        return current if current in threads else None
-    return next((each for each in threads if get_ident(each) == ident and not each.ready()), None)
+        return current if ref(current) in _threads else None
+    return next((each for each in _living_threads() if get_ident(each) == ident), None)
 
 
 def _leave_threads_behind():
-    global _threads_lock
-    _threads_lock = _allocate_native_lock()  # a native thread that is not here may have the old one
     current = getcurrent()
-    others = [each for each in _threads if each is not current and not each.ready()]
+    others = [each for each in _living_threads() if each is not current]
     if others:
         leave_behind(others)
         for each in others:

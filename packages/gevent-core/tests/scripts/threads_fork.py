@@ -113,7 +113,7 @@ def child():
     mine.join()
     assert log == [("mine", 0), ("mine", "finally")], log
     log.clear()
-    gevent.killall(list(gevent.thread._threads), timeout=5)  # ended already, for everybody
+    gevent.killall([each() for each in list(gevent.thread._threads)], timeout=5)  # ended already, for everybody
     assert log == [], log
 
 

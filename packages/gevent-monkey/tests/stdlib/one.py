@@ -65,12 +65,12 @@ class Result(unittest.TextTestResult):
         super().addSubTest(test, subtest, err)
 
 
-def all_but(suite, left_out):
-    """*suite* without the tests whose ids are *left_out*."""
+def choose(suite, wanted):
+    """*suite* with those of its tests only for whose id *wanted* returns something true."""
     for each in suite:
         if isinstance(each, unittest.TestSuite):
-            all_but(each, left_out)
-    suite._tests = [each for each in suite._tests if isinstance(each, unittest.TestSuite) or each.id() not in left_out]
+            choose(each, wanted)
+    suite._tests = [each for each in suite._tests if isinstance(each, unittest.TestSuite) or wanted(each.id())]
     return suite
 
 
@@ -93,7 +93,8 @@ def main():
     except unittest.SkipTest as skipped:
         print("skipped:", skipped)
         return
-    suite = all_but(suite, set(os.environ.get("STDLIB_WITHOUT", "").split()))
+    chosen, left_out = (os.environ.get(name, "").split() for name in ("STDLIB_ONLY", "STDLIB_WITHOUT"))
+    suite = choose(suite, lambda test: test not in left_out and (test in chosen or not chosen))
     unittest.TextTestRunner(verbosity=2, resultclass=Result).run(suite)
 
 

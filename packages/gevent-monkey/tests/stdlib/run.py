@@ -6,8 +6,10 @@ Each file runs in a process of its own with a time limit; of a package such as `
 does not patched has to stand in ``known_losses.json`` (``{file: {test: reason}}``), or the exit status is 1. Without names, all files of
 ``FILES`` are run.
 
-*PYTHON* needs the package ``test`` and gevent: the first is missing in Debian's interpreters, and then this says so with status
-2. A known loss whose reason begins with "Blocks" is not run patched.
+Tests that need threads to be preempted (``PREEMPTED``) are run patched in a process of their own, with ``gevent.config.preempt_threads``
+set; all others without it.
+
+*PYTHON* needs the package ``test`` and gevent: the first is missing in Debian's interpreters, and then this says so with status 2.
 """
 
 import argparse
@@ -104,6 +106,16 @@ SHORT = [
     "test_urllib2_localnet",
 ]
 
+#: ``{file: tests}`` in which a thread spins until another has done something.
+PREEMPTED = {
+    "test_threading": ["test_threading.InterruptMainTests.test_can_interrupt_tight_loops"],
+    "test_signal": ["test_signal.StressTest.test_stress_modifying_handlers"],
+    "multiprocessing_fork": ["multiprocessing_fork.WithProcessesTestFinalize.test_thread_safety"],
+    "multiprocessing_spawn": ["multiprocessing_spawn.WithProcessesTestFinalize.test_thread_safety"],
+}
+
+#: Seconds after which a thread is preempted in those.
+PREEMPT = "0.05"
 
 _EXISTING = """
 import importlib.util, pathlib, sys, test
@@ -119,14 +131,18 @@ for name in names:
 """
 
 
-def run_one(python, name, patched, seconds, more=""):
-    """({test: outcome}, the test that ran when the time limit came or the process died, or None, exit status, output) of one file."""
+def run_one(python, name, patched, seconds, more="", preempted=False):
+    """({test: outcome}, the test that ran when the time limit came or the process died, or None, exit status, output) of one file.
+
+    Patched, of the tests in ``PREEMPTED`` only or of all others.
+    """
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
         command = [python, str(HERE / "one.py"), *(["--patched"] if patched else []), str(log), name]
         with open(Path(folder, "output"), "w+b") as output:
-            blocking = [f"test.{test}" for test, reason in known_losses().get(name, {}).items() if reason.startswith("Blocks")]
-            environment = {**os.environ, "STDLIB_WITHOUT": " ".join(blocking if patched else ()), "STDLIB_MORE": str(more)}
+            apart = " ".join(f"test.{test}" for test in PREEMPTED.get(name, ()))
+            environment = {**os.environ, "STDLIB_MORE": str(more), "GEVENT_PREEMPT_THREADS": PREEMPT if preempted else ""}
+            environment["STDLIB_ONLY" if preempted else "STDLIB_WITHOUT"] = apart if patched else ""
             child = subprocess.Popen(
                 command,
                 env=environment,
@@ -178,10 +194,19 @@ def known_losses():
     return json.loads((HERE / "known_losses.json").read_text())
 
 
+def run_patched(python, name, seconds, more=""):
+    """What :func:`run_one` returns, of both patched runs of one file."""
+    runs = [run_one(python, name, True, seconds, more)]
+    if name in PREEMPTED:
+        runs.append(run_one(python, name, True, seconds, more, preempted=True))
+    results = {test: outcome for each in runs for test, outcome in each[0].items()}
+    return results, next((each[1] for each in runs if each[1]), None), runs[0][2], "".join(each[3] for each in runs)
+
+
 def compare(python, name, seconds, only_patched=False, more=""):
     """(passed unpatched, {test: outcome} lost, output of the patched run)."""
     plain = None if only_patched else run_one(python, name, False, seconds, more)
-    patched = run_one(python, name, True, seconds, more)
+    patched = run_patched(python, name, seconds, more)
     if only_patched:
         lost = {test: outcome for test, outcome in patched[0].items() if outcome in ("fail", "error")}
         if patched[1]:
