@@ -213,6 +213,16 @@ import gevent.select, gevent.selectors
 assert selectors.SelectSelector is gevent.selectors.SelectSelector is not before["SelectSelector"]
 assert select.select is gevent.select.select
 assert (select.poll is before["poll"]) is (not {aggressive})
+if {aggressive}:
+    poll = select.poll()
+    assert isinstance(poll, gevent.select.poll) and type(gevent.select.poll()) is gevent.select.poll
+    poll.register(0, select.POLLIN)
+    try:
+        type(poll)()
+    except TypeError as error:
+        assert str(error) == "cannot create 'gevent.select.poll' instances: call select.poll()"
+    else:
+        raise AssertionError("made")
 assert (selectors.PollSelector is before["PollSelector"]) is (not {aggressive})
 assert (selectors.DefaultSelector is before["DefaultSelector"]) is (not {aggressive})
 assert not hasattr(select, "devpoll") or not {aggressive}

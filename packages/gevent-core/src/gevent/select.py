@@ -308,3 +308,20 @@ class poll:
             else:
                 wanted[fd] = events
         return wanted, unusual
+
+
+class _StandardPoll(poll):
+    """What ``select.poll()`` of a patched program makes. As there, its class makes no objects when it is called."""
+
+    def __new__(cls):
+        raise TypeError(f"cannot create '{cls.__module__}.{cls.__name__}' instances: call select.poll()")
+
+
+def _make_poll():
+    """An object to poll descriptors with: the standard :func:`select.poll`, in greenlets."""
+    made = object.__new__(_StandardPoll)
+    made.__init__()
+    return made
+
+
+_StandardPoll.__name__ = _StandardPoll.__qualname__ = _make_poll.__name__ = _make_poll.__qualname__ = "poll"

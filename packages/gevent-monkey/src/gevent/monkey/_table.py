@@ -27,6 +27,7 @@ REPLACED = {
     "ssl": [("ssl", "gevent.ssl", None)],
     "select": [("select", "gevent.select", ["select"]), ("selectors", "gevent.selectors", ["SelectSelector"])],
     "poll": [
+        ("select", "gevent.select", {"poll": "_make_poll"}),  # a function there, and a class for who imports it from gevent
         ("select", "gevent.select", None),
         (
             "selectors",
