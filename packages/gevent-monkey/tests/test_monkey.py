@@ -687,6 +687,28 @@ def test_preempted_often(loop):
     assert done.check().stdout == "\npreempted True 0\n"
 
 
+def test_sockets_sent_to_other_processes():
+    """Also if multiprocessing was imported before patching, as in a process that it spawned."""
+    check(
+        """
+from multiprocessing import connection, reduction, resource_sharer
+from gevent import monkey
+monkey.patch_all()
+import socket
+here, there = socket.socketpair()
+left, right = connection.Pipe()
+left.send(here)
+with right.recv() as received:
+    assert type(received) is socket.socket
+    received.sendall(b"hello")
+    assert there.recv(5) == b"hello"
+resource_sharer.stop(5)
+for each in (here, there, left, right):
+    each.close()
+"""
+    )
+
+
 def test_pool_that_is_left_open(tmp_path):
     """The end of the interpreter finds it, takes one of its locks, and has nothing to complain of."""
     script = tmp_path / "pool.py"  # kept as a global of a real module, which is taken apart late

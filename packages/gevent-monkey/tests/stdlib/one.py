@@ -18,6 +18,7 @@ if patched:
 
 import faulthandler  # noqa: E402
 import os  # noqa: E402
+import signal  # noqa: E402
 import types  # noqa: E402
 import unittest  # noqa: E402
 
@@ -25,6 +26,8 @@ log_path, name, *only = arguments
 log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 here = os.getpid()
 faulthandler.enable()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell; tests expect KeyboardInterrupt
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 if os.environ.get("DUMP_AFTER"):
     faulthandler.dump_traceback_later(float(os.environ["DUMP_AFTER"]), exit=False)
 

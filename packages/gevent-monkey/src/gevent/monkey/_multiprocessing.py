@@ -12,17 +12,20 @@ parent. So it gets a new hub, under which none of them ever runs again, as after
 import os
 import select
 import stat
+import sys
 from _socket import MSG_DONTWAIT
 from _socket import socket as _native_socket
 
 from gevent import threading
 from gevent._fdio import is_ready
+from gevent._originals import get_original
 from gevent.hub import get_hub, get_hub_if_exists, set_hub
 from gevent.monkey._shared import wait_until
 from gevent.os import close
+from gevent.socket import socket
 from greenlet import getcurrent
 
-__all__ = ["adapt_connections", "adapt_locks", "adapt_processes"]
+__all__ = ["adapt_connections", "adapt_locks", "adapt_processes", "adapt_reduction"]
 
 _READ = 1
 _WRITE = 2
@@ -72,13 +75,21 @@ def adapt_connections(connection):
     def _send(self, buf, write=_write):
         return send(self, buf, write)
 
+    ends, close_native = sys.is_finalizing, get_original("os", "close")
+
     def _close(self):
         # The loop has to know: the next connection often gets the same number, before the loop has looked at what became of this one.
-        close(self._handle)
+        # Not when the interpreter ends: it has taken from modules what is in them.
+        (close_native if ends() else close)(self._handle)
 
     cls._close = _close
     cls._recv = _recv
     cls._send = _send
+
+
+def adapt_reduction(reduction):
+    """Have our sockets be sent to other processes, also if multiprocessing, as in one that was spawned, was imported before patching."""
+    reduction.register(socket, reduction._reduce_socket)
 
 
 def _read(fd, size):

@@ -57,6 +57,7 @@ ADAPTED = {
     "queue": "gevent.monkey._queues.adapt_queues",
     "multiprocessing.connection": "gevent.monkey._multiprocessing.adapt_connections",
     "multiprocessing.process": "gevent.monkey._multiprocessing.adapt_processes",
+    "multiprocessing.reduction": "gevent.monkey._multiprocessing.adapt_reduction",
     "multiprocessing.synchronize": "gevent.monkey._multiprocessing.adapt_locks",
 }
 
