@@ -121,7 +121,8 @@ def test_lock_repr():
 
 def test_strict_lock():
     """What patched programs get: a lock like any other, that takes no arguments and has no subclasses."""
-    lock = thread.lock()
+    lock = thread.standard_lock()
+    assert type(lock) is type(thread.new_lock()) is thread.lock
     assert isinstance(lock, LockType)
     with lock:
         assert repr(lock) == f"<locked gevent.thread.lock object at {id(lock):#x}>"
@@ -131,9 +132,15 @@ def test_strict_lock():
     assert not lock.locked()
     for arguments in ([1], [1, None]):
         with pytest.raises(TypeError):
-            thread.lock(*arguments)
+            thread.standard_lock(*arguments)
     with pytest.raises(TypeError):
-        thread.lock(value=1)
+        thread.standard_lock(value=1)
+    if thread.standard_lock is thread.lock:
+        assert type(thread.lock()) is thread.lock
+    else:
+        assert sys.version_info < (3, 13)
+        with pytest.raises(TypeError, match=r"cannot create 'gevent\.thread\.lock' instances"):
+            thread.lock()
     with pytest.raises(TypeError, match="not an acceptable base type"):
         type("Mine", (thread.lock,), {})
 

@@ -36,7 +36,7 @@ def test_names():
     assert ("_set_sentinel" in green.__implements__) is (sys.version_info < (3, 13))
     assert ("_ThreadHandle" in green.__implements__) is (sys.version_info >= (3, 13))
     assert [name for name in green.__all__ if not hasattr(green, name)] == []
-    assert (green.Lock, green._allocate_lock, green.get_ident) == (thread.LockType, thread.lock, thread.get_ident)
+    assert (green.Lock, green._allocate_lock, green.get_ident) == (thread.LockType, thread.standard_lock, thread.get_ident)
     assert (green.RLock, green._CRLock, green.local, green._start_new_thread) == (
         lock.RLock,
         lock.rlock if sys.version_info >= (3, 13) else lock.RLock,

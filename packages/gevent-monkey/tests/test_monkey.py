@@ -46,7 +46,7 @@ if sys.version_info >= (3, 12):  # no module but ours has it there, and patching
 for ours, theirs, names in [
     (gevent.os, os, ["fork", "waitpid", "wait", "wait3", "wait4", "forkpty", "posix_spawn"]),
     (gevent.signal, signal, ["signal", "getsignal"]),
-    (gevent.select, select, ["select", "poll"]),
+    (gevent.select, select, ["select"]),
     (gevent.selectors, selectors, ["SelectSelector", "PollSelector", "DefaultSelector"]),
     (gevent.socket, socket, gevent.socket.__implements__),
     (gevent.ssl, ssl, ssl_names),
@@ -60,6 +60,7 @@ for ours, theirs, names in [
     names = [name for name in names if hasattr(theirs, name)]  # PyPy has no posix_spawn
     assert [name for name in names if getattr(ours, name) is not getattr(theirs, name)] == [], theirs
     assert [name for name in names if not monkey.is_object_patched(theirs.__name__, name)] == []
+assert isinstance(select.poll(), gevent.select.poll)
 assert _threading_local.local is gevent.local.local
 assert not monkey.is_module_patched("sys")
 assert hasattr(ssl, "wrap_socket") is ("wrap_socket" in ssl_names)
@@ -482,9 +483,12 @@ def test_names_of_threading():
         PATCHED
         + """
 import _thread, threading, gevent.event, gevent.thread
-for make in threading.Lock, threading._allocate_lock, _thread.allocate_lock, _thread.allocate, _thread.LockType:
-    assert make is gevent.thread.lock, make
-lock = threading.Lock()
+for make in threading.Lock, threading._allocate_lock, _thread.allocate_lock, _thread.allocate:
+    assert make is gevent.thread.standard_lock, make
+assert _thread.LockType is gevent.thread.lock
+class Locked:
+    make = threading.Lock
+lock = Locked().make()
 assert isinstance(lock, _thread.LockType) and isinstance(lock, gevent.thread.LockType)
 with lock:
     assert not lock.acquire(False)
@@ -685,6 +689,29 @@ def test_preempted_often(loop):
         pytest.importorskip("cffi")
     done = run_script(SCRIPTS / "preempted_often.py", 2, timeout=60, env={} if loop is None else {"GEVENT_LOOP": loop})
     assert done.check().stdout == "\npreempted True 0\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.implementation.name == "pypy", reason="PyPy has no preemption")
+def test_preempted_by_the_command_line(tmp_path):
+    """What is below the script on the stack, of gevent and of runpy, does not keep the main greenlet from being preempted."""
+    script = tmp_path / "spinning.py"
+    script.write_text(
+        """
+import threading
+flag = []
+def spin():
+    while not flag:
+        pass
+threads = [threading.Thread(target=spin), threading.Timer(0.05, flag.append, [1])]
+for each in threads:
+    each.start()
+spin()
+print("ended")
+"""
+    )
+    run = "import sys, gevent.monkey; gevent.monkey.main()"
+    assert run_script(run, script, env={"GEVENT_PREEMPT_THREADS": 0.02}).check().stdout == "ended\n"
 
 
 def test_sockets_sent_to_other_processes():

@@ -13,3 +13,7 @@ cdef class LockType(BoundedSemaphore):
 @cython.final
 cdef class lock(LockType):
     pass
+
+
+@cython.locals(made=lock)
+cpdef new_lock()

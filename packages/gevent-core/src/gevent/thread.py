@@ -91,12 +91,31 @@ class lock(LockType):
     """lock()
 
     A :class:`LockType` that is as strict as the builtin lock, for which it stands in a patched program: it takes no arguments, which
-    would say how often it can be acquired, and nothing can be derived from it.
+    would say how often it can be acquired, and nothing can be derived from it. TypeError where the builtin class cannot be called.
     """
 
     def __init__(self):
+        if _LOCK_IS_FUNCTION:
+            raise TypeError("cannot create 'gevent.thread.lock' instances: call threading.Lock()")
         self._line = None  # as the classes above do it; calling one after the other would take three times as long
         self._counter = self._initial_value = 1
+
+
+# Up to Python 3.12 threading.Lock is a built-in function, and nobody can call the class of what it makes. Where we are not compiled,
+# there are no such functions: one in Python would be a method of classes that have it as an attribute.
+_LOCK_IS_FUNCTION = sys.version_info < (3, 13) and not __file__.endswith((".py", ".pyc"))
+
+
+def new_lock():
+    """A :class:`lock`."""
+    made = lock.__new__(lock)
+    made._line = None
+    made._counter = made._initial_value = 1
+    return made
+
+
+#: What stands in ``threading.Lock`` of a patched program.
+standard_lock = new_lock if _LOCK_IS_FUNCTION else lock
 
 
 def _refuse_subclass(cls):

@@ -39,6 +39,9 @@ class LockType(BoundedSemaphore):
 class lock(LockType):
     def __init__(self) -> None: ...
 
+def new_lock() -> lock: ...
+
+standard_lock: Callable[[], lock]
 allocate_lock = LockType
 allocate = LockType
 

@@ -37,7 +37,7 @@ from gevent.exceptions import LoopExit
 from gevent.greenlet import Greenlet
 from gevent.local import local
 from gevent.lock import RLock, rlock
-from gevent.thread import LockType, count_as_thread, get_ident, get_native_id, lock, start_new_thread
+from gevent.thread import LockType, count_as_thread, get_ident, get_native_id, new_lock, standard_lock, start_new_thread
 
 __all__ = ["Lock", "RLock", "Thread", "Timer", "current_thread", "get_ident", "local", "main_thread"]
 
@@ -59,7 +59,7 @@ __implements__ = [name for name in __implements__ if hasattr(_stdlib, name)]
 
 Lock = LockType
 _CRLock = rlock if sys.version_info >= (3, 13) else RLock  # which takes, since then, what threading has warned of
-_allocate_lock = lock
+_allocate_lock = standard_lock
 _start_new_thread = start_new_thread
 
 _native_ident = get_original("_thread", "get_ident")
@@ -103,7 +103,7 @@ def _call(what):
 
 def _set_sentinel():
     """A lock that is released when the current greenlet has ended: how threading up to Python 3.12 joins a thread."""
-    sentinel = lock()
+    sentinel = new_lock()
     _at_end("sentinel", _release, sentinel)
     current = getcurrent()
     if isinstance(current, Greenlet):
@@ -123,7 +123,7 @@ class EventCondition(_stdlib.Condition):
     """``_cond`` of an event: who waits in it stands in the event's own line, and who notifies wakes everybody who stands there."""
 
     def __init__(self, event):
-        super().__init__(lock())
+        super().__init__(new_lock())
         self._event = event
 
     def wait(self, timeout=None):

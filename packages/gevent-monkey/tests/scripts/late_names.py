@@ -39,7 +39,7 @@ import gevent.time  # noqa: E402
 
 assert sleep is gevent.time.sleep
 assert select is gevent.select.select
-assert Lock is gevent.thread.lock
+assert Lock is gevent.thread.standard_lock
 assert create_connection is gevent.socket.create_connection
 assert SSLContext is gevent.ssl.SSLContext
 

@@ -13,14 +13,15 @@ REPLACED = {
     "time": [("time", "gevent.time", None)],
     "thread": [
         # The lock that takes no more than the builtin one. "lock" since Python 3.13.
-        ("_thread", "gevent.thread", dict.fromkeys(["LockType", "allocate_lock", "allocate", "lock"], "lock")),
+        ("_thread", "gevent.thread", dict.fromkeys(["LockType", "lock"], "lock")),
+        ("_thread", "gevent.thread", dict.fromkeys(["allocate_lock", "allocate"], "standard_lock")),
         ("_thread", "gevent.thread", None),
         ("_thread", "gevent.thread", {"exit_thread": "exit", "start_new": "start_new_thread", "RLock": "RLock"}),
         # Since Python 3.13:
         ("_thread", "gevent.threading", {"start_joinable_thread": "_start_joinable_thread", "_ThreadHandle": "_ThreadHandle"}),
         ("_thread", "gevent.threading", {"_make_thread_handle": "_make_thread_handle"}),
     ],
-    "threading": [("threading", "gevent.thread", {"Lock": "lock"}), ("threading", "gevent.threading", None)],
+    "threading": [("threading", "gevent.thread", {"Lock": "standard_lock"}), ("threading", "gevent.threading", None)],
     "_threading_local": [("_threading_local", "gevent.threading", ["local"])],
     "Event": [("threading", "gevent.event", ["Event"])],
     "socket": [("socket", "gevent.socket", None)],
