@@ -311,6 +311,7 @@ def in_thread(function):
     return result
 
 
+@on_cpython
 def test_in_a_thread_and_nowhere_else():
     assert in_thread(allowed) is True
     assert gevent.spawn(allowed).get() is False
@@ -323,6 +324,7 @@ def test_in_a_thread_and_nowhere_else():
     assert allowed() is False
 
 
+@on_cpython
 def test_in_a_greenlet_of_a_threads_own():
     assert in_thread(lambda: greenlet.greenlet(allowed).switch()) is False
 
@@ -334,6 +336,7 @@ def as_module(name, source):
     return module
 
 
+@on_cpython
 def test_in_code_of_gevent():
     """Neither in it nor in what it has called, but for functions through which a thread's own code runs."""
     own = as_module("gevent.some", "def inside(): return allowed()\ndef calls(function): return function()")
@@ -360,6 +363,7 @@ def test_the_functions_through_which_it_runs_are_there(module_name, function):
     assert function in names
 
 
+@on_cpython
 def test_during_an_import(tmp_path, monkeypatch):
     (tmp_path / "asks_while_imported.py").write_text("import test_preemption_asks\nfound = test_preemption_asks.allowed()\n")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -420,6 +424,7 @@ print(found, before - len(gc.callbacks))
     assert run(script, 10) == "[False, True] 1\n"
 
 
+@on_cpython
 def test_in_a_signal_handler():
     found = []
 
@@ -439,6 +444,7 @@ def test_in_a_signal_handler():
     assert found == [False, False]
 
 
+@on_cpython
 @pytest.mark.parametrize("set_function", [sys.settrace, sys.setprofile])
 def test_with_a_trace_function(set_function):
     def traced():
@@ -452,6 +458,7 @@ def test_with_a_trace_function(set_function):
     assert in_thread(traced) is False
 
 
+@on_cpython
 def test_in_greenlets_trace_function():
     found = []
 
@@ -471,6 +478,7 @@ def test_in_greenlets_trace_function():
     assert found
 
 
+@on_cpython
 def test_in_a_callback_of_asyncio():
     async def ask():
         return allowed()
@@ -478,6 +486,7 @@ def test_in_a_callback_of_asyncio():
     assert in_thread(lambda: asyncio.run(ask())) is False
 
 
+@on_cpython
 def test_while_a_queue_is_locked():
     """The methods that a subclass overrides must not wait: the lock they are called with lets its native thread in again."""
     found = []
