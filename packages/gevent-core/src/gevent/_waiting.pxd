@@ -19,7 +19,7 @@ cdef class WaitQueue:
     cpdef appendleft(self, Park park)
     @cython.locals(before=Park, after=Park)
     cpdef remove(self, Park park)
-    @cython.locals(park=Park, first=Park)
+    @cython.locals(first=Park)
     cpdef Park take_all(self)
     cpdef add(self, Park park)
     cpdef bint discard(self, Park park) except -1
@@ -27,8 +27,9 @@ cdef class WaitQueue:
     cpdef bint wait(self, object owner, object timeout) except -1
     @cython.locals(park=Park)
     cpdef wake_all(self)
-    @cython.locals(after=Park)
     cpdef wake_taken(self, Park park)
+    @cython.locals(after=Park)
+    cdef _wake_each(self, Park park)
     @cython.locals(before=list, kept=list, known=Py_ssize_t)
     cdef note_called(self, Park park)
     @cython.locals(loop=Loop)
@@ -39,3 +40,6 @@ cdef class WaitQueue:
     cpdef unlink(self, object callback)
     @cython.locals(park=Park, parks=list, place=Py_ssize_t)
     cpdef list waiters(self)
+
+
+cdef _disown(Park park)

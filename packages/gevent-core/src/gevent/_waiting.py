@@ -85,10 +85,11 @@ class WaitQueue:
 
     def take_all(self):
         """Take everybody out; returns the first, whose ``next`` is the second, and so on. To be given to :meth:`wake_taken`."""
-        first = park = self.head
-        while park is not None:
-            park.queue = park.prev = None
-            park = park.next
+        first = self.head
+        if first is not None:
+            first.queue = None
+            if first.next is not None:
+                _disown(first.next)
         self.head = self.tail = None
         self.count = 0
         return first
@@ -105,6 +106,8 @@ class WaitQueue:
 
     def discard(self, park):
         """Take out *park* if it is still in here; returns whether it was, that is, whether nobody took it to wake it."""
+        if park.queue is not self:  # nor will it be again: whoever took it out was to be the last
+            return False
         mutex.lock()
         try:
             if park.queue is not self:
@@ -141,6 +144,14 @@ class WaitQueue:
 
     def wake_taken(self, park):
         """Wake *park* and those behind it, which were taken out."""
+        if park.next is not None:
+            self._wake_each(park)
+            return
+        if park.callback is not None:
+            self.note_called(park)
+        park.wake()
+
+    def _wake_each(self, park):
         while park is not None:
             after = park.next
             park.next = None
@@ -209,6 +220,13 @@ class WaitQueue:
                     return parks
             finally:
                 mutex.unlock()
+
+
+def _disown(park):
+    """Let *park* and those behind it be in no queue. A function of its own: PyPy's JIT cuts a trace at a loop."""
+    while park is not None:
+        park.queue = park.prev = None
+        park = park.next
 
 
 class _Collector:

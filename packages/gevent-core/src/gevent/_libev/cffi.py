@@ -92,6 +92,17 @@ LIBEV_EMBED = False
 _NULL = ffi.NULL
 _ERROR_BIT = 0x80000000
 _switch = greenlet.switch  # a hub's own switch() is something else
+if hasattr(greenlet, "_greenlet__switch"):
+    # PyPy's greenlet is Python code. What its switch() calls takes the arguments packed, and a frame less is one less to put on the heap.
+    _go = greenlet._greenlet__switch
+else:
+
+    def _go(target, method, packed):
+        """Switch to the greenlet *target*."""
+        return _switch(target)
+
+
+_NO_ARGUMENTS = ((), {})
 _set_wakeup_fd, _pthread_kill = _signal.set_wakeup_fd, _signal.pthread_kill  # as they are before anybody patches them
 _DESTROYED = "operation on destroyed loop"
 
@@ -362,8 +373,8 @@ class _State:
         queue = self.queue
         queue.append(entry)
         end = len(queue)
-        while queue[end - 1] is not entry:  # a signal handler, or a finalizer, has queued something just after it
-            end -= 1
+        if queue[end - 1] is not entry:  # a signal handler, or a finalizer, has queued something just after it
+            end = _end_of(entry, queue)
         return self.base + end
 
     def forget(self, ticket):
@@ -503,6 +514,14 @@ class _State:
             self.release_sigchld()
 
 
+def _end_of(entry, queue):
+    """How long the *queue* was when *entry* had been put at its end. A function of its own: PyPy's JIT cuts a trace at a loop."""
+    end = len(queue)
+    while queue[end - 1] is not entry:
+        end -= 1
+    return end
+
+
 def _give_up_signals():
     """Stop the watchers of signals on loops whose threads are not in this forked child; returns whether there are such loops."""
     found = [state for state in (each() for each in list(_states.values())) if state is not None and state.pid != os.getpid()]
@@ -552,7 +571,7 @@ def _leave(state):
     if switch_out is not None:
         switch_out()
     del current, switch_out
-    return _switch(hub)
+    return _go(hub, "switch", _NO_ARGUMENTS)
 
 
 # ---- The loop ----------------------------------------------------------------------------------------------------------------
@@ -752,7 +771,7 @@ class loop:
             if isinstance(entry, greenlet):
                 state.switched_to = entry
                 try:
-                    _switch(entry)
+                    _go(entry, "switch", _NO_ARGUMENTS)
                 except GreenletExit:
                     # A greenlet that dies of it returns it, so it was thrown into us.
                     raise
@@ -1398,7 +1417,7 @@ class Park:
             switch_out = getattr(current, "switch_out", None)
             if switch_out is not None:
                 switch_out()
-            _switch(hub)
+            _go(hub, "switch", _NO_ARGUMENTS)
         finally:
             park_state = self._park_state
             queued = self._end_wait(state)
