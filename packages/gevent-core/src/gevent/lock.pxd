@@ -11,7 +11,7 @@ cdef object _CALLED
 
 
 cdef class Contended:
-    cdef bint _take(self, Line line, object token, bint called) except -1
+    cdef bint _take(self, Line line, Park park, bint called) except -1
 
 
 cdef class Line(WaitQueue):
@@ -21,13 +21,20 @@ cdef class Line(WaitQueue):
     cpdef append(self, Park park)
     cpdef remove(self, Park park)
     @cython.locals(park=Park)
-    cdef Park _next(self)
+    cdef Park pick(self)
+    @cython.locals(park=Park)
+    cdef Park _pick_on(self)
+    cdef wake_picked(self, Park park)
+    cdef _wake_on(self, Park park)
+    cdef Park next(self)
     @cython.locals(park=Park)
     cpdef call(self)
     cpdef call_many(self, Py_ssize_t count)
     @cython.locals(park=Park, loop=Loop, taken=bint, called=bint, woken=bint)
     cpdef bint wait_for(self, Contended owner, object token, object timeout) except -1
     cdef _stand_again(self, Park park)
+    @cython.locals(called=bint)
+    cdef bint step_out(self, Park park) except -1
     cdef bint _leave(self, Park park) except -1
 
 
@@ -43,13 +50,14 @@ cdef class Semaphore(Contended):
     cpdef bint acquire(self, bint blocking=*, object timeout=*) except -1
     @cython.locals(free=bint)
     cdef bint _grab(self) noexcept
-    @cython.locals(counter=Py_ssize_t, line=Line)
+    @cython.locals(counter=Py_ssize_t, line=Line, park=Park)
     cpdef release(self)
     @cython.locals(counter=Py_ssize_t, line=Line)
     cpdef Py_ssize_t wait(self, object timeout=*) except -1
     @cython.locals(line=Line)
     cdef Line _queue(self)
-    cdef bint _take(self, Line line, object token, bint called) except -1
+    @cython.locals(free=bint)
+    cdef bint _take(self, Line line, Park park, bint called) except -1
     cpdef bint locked(self) except -1
     cpdef bint ready(self) except -1
 
@@ -57,7 +65,7 @@ cdef class Semaphore(Contended):
 cdef class BoundedSemaphore(Semaphore):
     cdef Py_ssize_t _initial_value
 
-    @cython.locals(over=bint, counter=Py_ssize_t, line=Line)
+    @cython.locals(over=bint, counter=Py_ssize_t, line=Line, park=Park)
     cpdef release(self)
 
 

@@ -37,8 +37,11 @@ class Contended:
     __module__ = __name__  # of the instances too: those of a compiled class have none
     __reduce_ex__ = not_copied
 
-    def _take(self, line, token, called):
-        """Take what who stands in *line* with *token* waits for, having been *called* or not; False if it is not there. Must not wait."""
+    def _take(self, line, park, called):
+        """Take what the owner of *park* waits for in *line*, having been *called* or not; False if it is not there. Must not wait.
+
+        With the mutex held it may have the park step out in the same step: then the call, if there was one, was for what it took.
+        """
         return True
 
 
@@ -63,37 +66,67 @@ class Line(WaitQueue):
             self.first = park.next
         WaitQueue.remove(self, park)
 
-    def _next(self):
-        """Who is to be called next: a greenlet, marked as called, or a link, taken out; None if all were called."""
-        mutex.lock()
-        try:
-            park = self.first
-            while park is not None:
-                if park.callback is not None:
-                    self.remove(park)
-                    return park
-                if park.queue is self:
-                    park.queue = _CALLED
-                    self.on_way += 1
-                    self.first = park.next
-                    return park
-                park = park.next
-            self.first = None
-            return None
-        finally:
-            mutex.unlock()
+    # Loops are functions of their own, for who is first is nearly always the one: PyPy's JIT cuts a trace at a loop.
 
-    def call(self):
-        """Wake the first who was not called yet, and call the links before it, which take nothing."""
-        while True:
-            park = self._next()
-            if park is None:
-                return
+    def pick(self):
+        """Who is to be called next: a greenlet, marked as called, or a link, taken out; None if all were called.
+
+        With the mutex held; to be given to :meth:`wake_picked` without it.
+        """
+        park = self.first
+        if park is None:
+            return None
+        if park.callback is None and park.queue is self:
+            park.queue = _CALLED
+            self.on_way += 1
+            self.first = park.next
+            return park
+        return self._pick_on()
+
+    def _pick_on(self):
+        park = self.first
+        while park is not None:
+            if park.callback is not None:
+                self.remove(park)
+                return park
+            if park.queue is self:
+                park.queue = _CALLED
+                self.on_way += 1
+                self.first = park.next
+                return park
+            park = park.next
+        self.first = None
+        return None
+
+    def wake_picked(self, park):
+        """Wake *park*; if it takes nothing, being a link, or waits no more, also the next."""
+        if park.callback is not None or not park.wake():
+            self._wake_on(park)
+
+    def _wake_on(self, park):
+        if park.callback is None:
+            park = self.next()
+        while park is not None:
             if park.callback is not None:
                 self.note_called(park)
                 park.wake()
             elif park.wake():
                 return
+            park = self.next()
+
+    def next(self):
+        """:meth:`pick`, without the mutex."""
+        mutex.lock()
+        try:
+            return self.pick()
+        finally:
+            mutex.unlock()
+
+    def call(self):
+        """Wake the first who was not called yet, and call the links before it, which take nothing."""
+        park = self.next()
+        if park is not None:
+            self.wake_picked(park)
 
     def call_many(self, count):
         """:meth:`call` *count* times, or until all were called."""
@@ -116,14 +149,14 @@ class Line(WaitQueue):
         self.add(park)
         try:
             while True:
-                taken = owner._take(self, token, False)
+                taken = owner._take(self, park, False)
                 if taken:
                     break
                 woken = park.wait(timeout)
                 called = park.queue is not self
                 if park.left_behind:
                     break
-                taken = owner._take(self, token, called)
+                taken = owner._take(self, park, called)
                 if taken or not woken:
                     break
                 if deadline is not None:
@@ -134,7 +167,7 @@ class Line(WaitQueue):
                 called = False
         finally:
             # A call that came after we took, or while we gave up, is for somebody else.
-            if self._leave(park) and not (taken and called):
+            if park.queue is not None and self._leave(park) and not (taken and called):
                 self.call()
         if park.left_behind:
             park.stay_away()
@@ -151,15 +184,19 @@ class Line(WaitQueue):
         finally:
             mutex.unlock()
 
+    def step_out(self, park):
+        """Take *park* out, with the mutex held; returns whether it was called."""
+        called = park.queue is not self
+        if called:
+            self.on_way -= 1
+        self.remove(park)
+        return called
+
     def _leave(self, park):
-        """Take *park* out; returns whether it was called."""
+        """:meth:`step_out`, without the mutex."""
         mutex.lock()
         try:
-            called = park.queue is not self
-            if called:
-                self.on_way -= 1
-            self.remove(park)
-            return called
+            return self.step_out(park)
         finally:
             mutex.unlock()
 
@@ -215,7 +252,7 @@ class Semaphore(Contended):
         False when there is none after *timeout* seconds, or now and not *blocking*. Raises LoopExit when nothing is left that could
         release it, no other native thread either; BlockingSwitchOutError if it had to wait in the hub.
         """
-        if self._grab():
+        if self._counter > 0 and self._grab():
             return True
         if not blocking:
             return False
@@ -234,15 +271,18 @@ class Semaphore(Contended):
 
     def release(self):
         """Give a unit back, and wake the first who waits, if any. Returns the new count."""
+        park = None
         mutex.lock()
         try:
             self._counter += 1
             counter = self._counter
             line = self._line
+            if line is not None and counter > 0:
+                park = line.pick()
         finally:
             mutex.unlock()
-        if line is not None and counter > 0 and line.first is not None:
-            line.call()
+        if park is not None:
+            line.wake_picked(park)
         return counter
 
     def wait(self, timeout=None):
@@ -269,10 +309,18 @@ class Semaphore(Contended):
                 mutex.unlock()
         return self._line
 
-    def _take(self, line, token, called):
-        if token is self:
-            return self._grab()
-        return self._counter > 0
+    def _take(self, line, park, called):
+        if self._counter <= 0:  # seen without the mutex: whoever releases after that finds the park in line
+            return False
+        mutex.lock()
+        try:
+            free = self._counter > 0
+            if free and park.owner is self:  # and not a _Glance
+                self._counter -= 1
+                line.step_out(park)
+        finally:
+            mutex.unlock()
+        return free
 
     def locked(self):
         """Whether :meth:`acquire` would have to wait."""
@@ -326,6 +374,7 @@ class BoundedSemaphore(Semaphore):
 
     def release(self):
         """Give a unit back, and wake the first who waits, if any. Returns the new count; ValueError if nothing was acquired."""
+        park = None
         mutex.lock()
         try:
             over = self._counter >= self._initial_value
@@ -333,12 +382,14 @@ class BoundedSemaphore(Semaphore):
                 self._counter += 1
             counter = self._counter
             line = self._line
+            if not over and line is not None and counter > 0:
+                park = line.pick()
         finally:
             mutex.unlock()
         if over:
             raise self._OVER_RELEASE_ERROR(f"{self!r} was released more often than it was acquired")
-        if line is not None and counter > 0 and line.first is not None:
-            line.call()
+        if park is not None:
+            line.wake_picked(park)
         return counter
 
 

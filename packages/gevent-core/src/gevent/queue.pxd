@@ -58,22 +58,24 @@ cdef class SimpleQueue(Contended):
     cdef void _lock(self) noexcept
     @cython.final
     cdef void _unlock(self) noexcept
-    @cython.locals(called=bint, fits=bint, down=bint)
+    @cython.locals(called=Park, fits=bint, down=bint)
     cpdef put(self, object item, bint block=*, object timeout=*)
     cpdef put_nowait(self, object item)
     @cython.final
     cdef bint _room(self) except -1
-    cdef bint _take(self, Line line, object token, bint called) except -1
-    @cython.locals(found=bint, called=bint)
-    cdef bint _take_item(self, _Want want) except -1
-    @cython.locals(done=bint, called=bint)
-    cdef bint _take_room(self, _Offer offer) except -1
+    cdef bint _take(self, Line line, Park park, bint called) except -1
+    @cython.final
+    cdef Park _pick(self, Line line)
+    @cython.locals(found=bint, called=Park)
+    cdef bint _take_item(self, _Want want, Park park) except -1
+    @cython.locals(done=bint, called=Park)
+    cdef bint _take_room(self, _Offer offer, Park park) except -1
     @cython.locals(offer=_Offer, state=int, in_hub=bint)
     cdef _put_waiting(self, object item, bint block, object timeout)
     @cython.locals(fits=bint)
     cdef _overfill(self, object item)
     cdef _refuse(self)
-    @cython.locals(found=bint, called=bint)
+    @cython.locals(found=bint, called=Park)
     cpdef get(self, bint block=*, object timeout=*)
     cpdef get_nowait(self)
     @cython.locals(found=bint)
@@ -124,6 +126,6 @@ cdef class Channel(Contended):
     @cython.locals(want=_Want)
     cpdef get(self, bint block=*, object timeout=*)
     cpdef get_nowait(self)
-    cdef bint _take(self, Line line, object token, bint called) except -1
+    cdef bint _take(self, Line line, Park park, bint called) except -1
     @cython.locals(park=Park, offer=_Offer)
     cdef bint _match(self, _Want want, bint called) except -1

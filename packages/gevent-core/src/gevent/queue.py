@@ -293,7 +293,8 @@ class SimpleQueue(Contended):
         """
         if timeout is not None and block:
             _check(timeout)
-        called = fits = down = False
+        fits = down = False
+        called = None
         if self._maxsize == 0 and type(self) is SimpleQueue and self._own is None:
             # One step that makes no object, and the first: taking the lock makes some, where it is Python code.
             self._append(item)
@@ -306,11 +307,12 @@ class SimpleQueue(Contended):
                     fits = True
                     self._put(item)
                     self._unfinished += 1
-            called = fits and self._getters.first is not None
+            if fits and self._getters.first is not None:
+                called = self._pick(self._getters)
         finally:
             self._unlock()
-        if called:
-            self._getters.call()
+        if called is not None:
+            self._getters.wake_picked(called)
         elif not fits:
             if down:
                 self._refuse()
@@ -323,14 +325,21 @@ class SimpleQueue(Contended):
     def _room(self):
         return self._maxsize == 0 or self.qsize() < self._maxsize
 
-    def _take(self, line, token, called):
+    def _take(self, line, park, called):
         """What waiting getters and putters try: see :meth:`gevent.lock.Contended._take`."""
         if line is self._getters:
-            return self._take_item(token)
-        return self._take_room(token)
+            return self._take_item(park.owner, park)
+        return self._take_room(park.owner, park)
 
-    def _take_item(self, want):
-        found = called = False
+    def _pick(self, line):
+        """Whom of *line* to call, with our lock held; to be given to its ``wake_picked`` without."""
+        return line.pick() if self._own is None else line.next()
+
+    def _take_item(self, want, park):
+        if self._own is None and not self._items and not self._is_shutdown:
+            return False  # seen without the lock: whoever puts after that finds the park in line
+        found = False
+        called = None
         self._lock()
         try:
             if self.qsize() > 0:
@@ -339,17 +348,21 @@ class SimpleQueue(Contended):
                     want.item = self._peek()
                 else:
                     want.item = self._get()
-                    called = self._putters.first is not None and self._room()
+                    if self._own is None and park is not None:
+                        self._getters.step_out(park)
+                    if self._putters.first is not None and self._room():
+                        called = self._pick(self._putters)
             elif self._is_shutdown:
                 found = want.refused = True
         finally:
             self._unlock()
-        if called:
-            self._putters.call()
+        if called is not None:
+            self._putters.wake_picked(called)
         return found
 
-    def _take_room(self, offer):
-        done = called = False
+    def _take_room(self, offer, park):
+        done = False
+        called = None
         self._lock()
         try:
             if offer.state != _OPEN:
@@ -362,11 +375,14 @@ class SimpleQueue(Contended):
                 self._put(offer.item)
                 self._unfinished += 1
                 offer.state = _TAKEN
-                called = self._getters.first is not None
+                if self._own is None:
+                    self._putters.step_out(park)
+                if self._getters.first is not None:
+                    called = self._pick(self._getters)
         finally:
             self._unlock()
-        if called:
-            self._getters.call()
+        if called is not None:
+            self._getters.wake_picked(called)
         return done
 
     def _put_waiting(self, item, block, timeout):
@@ -382,13 +398,15 @@ class SimpleQueue(Contended):
         except BlockingSwitchOutError:
             in_hub = True
         finally:
-            self._lock()
-            try:
-                state = offer.state
-                if state == _OPEN:
-                    offer.state = _GONE
-            finally:
-                self._unlock()
+            state = offer.state
+            if state == _OPEN:  # else nothing changes it any more
+                self._lock()
+                try:
+                    state = offer.state
+                    if state == _OPEN:
+                        offer.state = _GONE
+                finally:
+                    self._unlock()
         if state == _REFUSED:
             self._refuse()
         elif state == _OPEN and in_hub:
@@ -429,17 +447,19 @@ class SimpleQueue(Contended):
         """
         if timeout is not None and block:
             _check(timeout)
-        found = called = False
+        found = False
+        called = None
         self._lock()
         try:
             if self.qsize() > 0:
                 found = True
                 item = self._get()
-                called = self._putters.first is not None and self._room()
+                if self._putters.first is not None and self._room():
+                    called = self._pick(self._putters)
         finally:
             self._unlock()
-        if called:
-            self._putters.call()
+        if called is not None:
+            self._putters.wake_picked(called)
         return item if found else self._wait_item(False, block, timeout)
 
     def get_nowait(self):
@@ -467,7 +487,7 @@ class SimpleQueue(Contended):
     def _wait_item(self, peek, block, timeout):
         """:meth:`get`, or :meth:`peek`, when there is no item."""
         want = _Want(self, peek)
-        if self._putters.count and _in_hub() and self._serve() and self._take_item(want):
+        if self._putters.count and _in_hub() and self._serve() and self._take_item(want, None):
             return want.item
         if self._is_shutdown:
             self._refuse()
@@ -802,8 +822,8 @@ class Channel(Contended):
         """``get(block=False)``: the item of a putter that waits, else Empty."""
         return self.get(False)
 
-    def _take(self, line, token, called):
-        return self._match(token, called)
+    def _take(self, line, park, called):
+        return self._match(park.owner, called)
 
     def _match(self, want, called):
         """Give *want* the first offer. Each getter on its way has a claim on one; who was not *called* takes only what is left over."""
