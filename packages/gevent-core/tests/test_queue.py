@@ -325,8 +325,8 @@ def test_order_when_overtaken():
 
 def test_overtaken_keeps_its_timeout():
     queue = Queue()
-    job = waiting(queue.get, timeout=0.05)
     started = perf_counter()
+    job = waiting(queue.get, timeout=0.05)
     hub = get_hub()
     hub.handle_error = lambda *args: None
     try:
