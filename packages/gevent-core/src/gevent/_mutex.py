@@ -10,7 +10,10 @@ import os
 
 from gevent._originals import get_original
 
-__all__ = ["Hold", "Mutex", "is_held", "mutex"]
+__all__ = ["COSTLY", "Hold", "Mutex", "is_held", "mutex"]
+
+#: Taking the mutex costs more than a look whether it has to be taken.
+COSTLY = True
 
 _RLock = get_original("_thread", "RLock")
 

@@ -20,6 +20,8 @@ cdef extern from "<unistd.h>" nogil:
     int usleep(unsigned int microseconds)
 
 
+COSTLY = False  # see _mutex.py
+
 mutex = Mutex()
 
 

@@ -7,6 +7,7 @@ from gevent._waiting cimport WaitQueue
 from gevent.lock cimport Contended, Line
 
 cdef Mutex mutex
+cdef bint COSTLY
 cdef object _LATE
 cdef int _OPEN
 cdef int _TAKEN
@@ -58,7 +59,7 @@ cdef class SimpleQueue(Contended):
     cdef void _lock(self) noexcept
     @cython.final
     cdef void _unlock(self) noexcept
-    @cython.locals(called=Park, fits=bint, down=bint)
+    @cython.locals(called=bint, fits=bint, down=bint)
     cpdef put(self, object item, bint block=*, object timeout=*)
     cpdef put_nowait(self, object item)
     @cython.final
@@ -75,7 +76,7 @@ cdef class SimpleQueue(Contended):
     @cython.locals(fits=bint)
     cdef _overfill(self, object item)
     cdef _refuse(self)
-    @cython.locals(found=bint, called=Park)
+    @cython.locals(found=bint, called=bint)
     cpdef get(self, bint block=*, object timeout=*)
     cpdef get_nowait(self)
     @cython.locals(found=bint)

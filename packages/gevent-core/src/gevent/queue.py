@@ -40,7 +40,7 @@ from types import GenericAlias
 
 from greenlet import getcurrent
 
-from gevent._mutex import Hold, Mutex, mutex  # noqa: F401 - Mutex is what the .pxd says mutex is
+from gevent._mutex import COSTLY, Hold, Mutex, mutex  # noqa: F401 - Mutex is what the .pxd says mutex is
 from gevent._switching import get_hub, get_loop
 from gevent._waiting import WaitQueue
 from gevent.core import current_loop
@@ -293,8 +293,10 @@ class SimpleQueue(Contended):
         """
         if timeout is not None and block:
             _check(timeout)
-        fits = down = False
-        called = None
+        if COSTLY and self._maxsize and self._own is None and len(self._items) >= self._maxsize and not self._is_shutdown:
+            self._put_waiting(item, block, timeout)  # the queue need not be locked to see that it is full
+            return
+        called = fits = down = False
         if self._maxsize == 0 and type(self) is SimpleQueue and self._own is None:
             # One step that makes no object, and the first: taking the lock makes some, where it is Python code.
             self._append(item)
@@ -307,12 +309,11 @@ class SimpleQueue(Contended):
                     fits = True
                     self._put(item)
                     self._unfinished += 1
-            if fits and self._getters.first is not None:
-                called = self._pick(self._getters)
+            called = fits and self._getters.first is not None
         finally:
             self._unlock()
-        if called is not None:
-            self._getters.wake_picked(called)
+        if called:
+            self._getters.call()
         elif not fits:
             if down:
                 self._refuse()
@@ -447,19 +448,19 @@ class SimpleQueue(Contended):
         """
         if timeout is not None and block:
             _check(timeout)
-        found = False
-        called = None
+        if COSTLY and self._own is None and not self._items:
+            return self._wait_item(False, block, timeout)
+        found = called = False
         self._lock()
         try:
             if self.qsize() > 0:
                 found = True
                 item = self._get()
-                if self._putters.first is not None and self._room():
-                    called = self._pick(self._putters)
+                called = self._putters.first is not None and self._room()
         finally:
             self._unlock()
-        if called is not None:
-            self._putters.wake_picked(called)
+        if called:
+            self._putters.call()
         return item if found else self._wait_item(False, block, timeout)
 
     def get_nowait(self):
