@@ -84,7 +84,11 @@ def calibrate(function, seconds):
     while True:
         taken = timed(function, loops).seconds
         if taken >= seconds / 3:
-            return max(1, round(loops * seconds / taken))
+            loops = max(1, round(loops * seconds / taken))
+            again = timed(function, loops).seconds
+            if again >= seconds / 2:
+                return loops
+            taken = again  # a JIT got warm meanwhile: what took a quarter of a second cold takes a few milliseconds
         # At most ten times more: what took microseconds was hardly measured.
         loops = max(loops + 1, round(loops * min(10, seconds / max(taken, 1e-6))))
 
