@@ -52,7 +52,7 @@ def test_what_is_taken_back_in_the_middle_of_its_turn():
         for number in range(1, 400):
             del calls[:]
             ticket, taken = loop.ready_call(calls.append, (1,)), []
-            call_at_step(number, "_run_ready", lambda: taken.append(loop.forget(ticket)), lambda: loop.run(nowait=True))  # noqa: B023
+            call_at_step(number, "run", lambda: taken.append(loop.forget(ticket)), lambda: loop.run(nowait=True))  # noqa: B023
             if not taken:  # all steps were interrupted
                 break
             assert (len(calls), taken) in ((0, [True]), (1, [False])), number

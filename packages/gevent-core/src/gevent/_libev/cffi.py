@@ -227,7 +227,7 @@ _STRIDE = 8  # entries between two looks at the clock, at most
 _COMPACT = 1024  # used entries at the head of the list that are worth moving the others for
 _POSTED = -1  # the ticket of what was posted to another thread's loop: nothing can be taken back by it
 
-#: Seconds of callbacks and greenlets between two polls, but for what _run_ready() says, and the entries until the next look at the clock.
+#: Seconds of callbacks and greenlets between two polls, but for what run() says, and the entries until the next look at the clock.
 _switch_interval = 0.005
 
 
@@ -384,6 +384,18 @@ class _State:
             return False
         queue[place] = None
         return True
+
+    def drop_used(self):
+        """Drop what has had its turn, where it is all, or much."""
+        queue, head = self.queue, self.head
+        if head == len(queue):
+            del queue[:]
+        elif head >= _COMPACT and head * 2 >= len(queue):
+            del queue[:head]
+        else:
+            return
+        self.head = 0
+        self.base += head
 
     def post(self, entry):
         """Hand an entry, or a park to wake, to the loop from another native thread, and wake the loop. False if it is destroyed."""
@@ -669,19 +681,76 @@ class loop:
         state.running += 1
         state.broken = 0
         c = state.c
+        last = False
         try:
             if state.running == 1:
                 state.arm_wakeup()
             while True:
-                self._run_ready(state)
-                if state.broken:
+                # What is ready, here and not in a method: each switch copies the hub's stack, and a frame fewer is less to copy. First what
+                # is queued now, for one switch interval for each 512 of it, then what that queues, for one; cext.pyx says why.
+                # It looks at the clock every eighth entry, and at every one as soon as, and as long as, they take long.
+                queue = state.queue
+                if state.head < len(queue):
+                    looked = monotonic()
+                    deadline = looked + _switch_interval
+                    left = len(queue) - state.head
+                    last_deadline = looked + min(max(left / _CROWD, 1), _PATIENCE) * _switch_interval
+                    batch_end = state.base + len(queue)
+                    long = _switch_interval / _STRIDE  # seconds between two looks
+                    left += _BATCH
+                    until_look = state.stride
+                    while not state.broken:
+                        head = state.head
+                        if head >= len(queue):
+                            break
+                        if until_look <= 0:
+                            before, looked = looked, monotonic()
+                            state.stride = 1 if looked - before >= long else min(2 * state.stride, _STRIDE)
+                            if left <= 0 or looked >= (deadline if state.base + head >= batch_end else last_deadline):
+                                break
+                            until_look = min(state.stride, left)
+                        # First: what a signal handler takes back after this has had its turn, what it took back before is None.
+                        state.head = head + 1
+                        entry = queue[head]
+                        queue[head] = None
+                        if entry is None:
+                            continue
+                        left -= 1
+                        until_look -= 1
+                        if isinstance(entry, greenlet):
+                            state.switched_to = entry
+                            try:
+                                _go(entry, "switch", _NO_ARGUMENTS)
+                            except GreenletExit:
+                                # A greenlet that dies of it returns it, so it was thrown into us.
+                                raise
+                            except BaseException as error:
+                                self._report(entry, error)
+                            finally:
+                                state.switched_to = None
+                        elif type(entry) is tuple:
+                            function, args = entry
+                            try:
+                                function(*args)
+                            except HubDestroyed:
+                                raise
+                            except BaseException as error:
+                                self._report(function, error)
+                            function = args = None
+                        else:
+                            self._run_callback(entry)
+                        entry = None
+                        if queue is not state.queue:  # the loop was destroyed, or run by a callback
+                            queue = state.queue
+                    state.drop_used()
+                if last or state.broken:
                     break
                 self._round(state, nowait)
                 if state.broken:
                     break
                 if nowait or once:
-                    self._run_ready(state)
-                    break
+                    last = True
+                    continue
                 if c.active <= 0 and state.head >= len(state.queue) and not state.posted and not lib.ev_pending_count(c.ptr):
                     break
         finally:
@@ -732,76 +801,6 @@ class loop:
         """
         state = _check(self)
         state.broken = _contract.index(how, "a way to break")
-
-    def _run_ready(self, state):
-        """Run what is in the ready queue, bounded in number and time. Only the greenlet inside run() calls this.
-
-        First what is queued now, for one switch interval for each 512 of it, then what that queues, for one; ``cext.pyx`` says why.
-        It looks at the clock every eighth entry, and at every one as soon as, and as long as, they take long.
-        """
-        queue = state.queue
-        if state.head >= len(queue):
-            return
-        looked = monotonic()
-        deadline = looked + _switch_interval
-        left = len(queue) - state.head
-        last_deadline = looked + min(max(left / _CROWD, 1), _PATIENCE) * _switch_interval
-        batch_end = state.base + len(queue)
-        long = _switch_interval / _STRIDE  # seconds between two looks
-        left += _BATCH
-        until_look = state.stride
-        while not state.broken:
-            head = state.head
-            if head >= len(queue):
-                break
-            if until_look <= 0:
-                before, looked = looked, monotonic()
-                state.stride = 1 if looked - before >= long else min(2 * state.stride, _STRIDE)
-                if left <= 0 or looked >= (deadline if state.base + head >= batch_end else last_deadline):
-                    break
-                until_look = min(state.stride, left)
-            # First: what a signal handler takes back after this has had its turn, what it took back before is None.
-            state.head = head + 1
-            entry = queue[head]
-            queue[head] = None
-            if entry is None:
-                continue
-            left -= 1
-            until_look -= 1
-            if isinstance(entry, greenlet):
-                state.switched_to = entry
-                try:
-                    _go(entry, "switch", _NO_ARGUMENTS)
-                except GreenletExit:
-                    # A greenlet that dies of it returns it, so it was thrown into us.
-                    raise
-                except BaseException as error:
-                    self._report(entry, error)
-                finally:
-                    state.switched_to = None
-            elif type(entry) is tuple:
-                function, args = entry
-                try:
-                    function(*args)
-                except HubDestroyed:
-                    raise
-                except BaseException as error:
-                    self._report(function, error)
-                function = args = None
-            else:
-                self._run_callback(entry)
-            entry = None
-            if queue is not state.queue:  # the loop was destroyed, or run by a callback
-                queue = state.queue
-        head = state.head
-        if head == len(queue):
-            del queue[:]
-        elif head >= _COMPACT and head * 2 >= len(queue):
-            del queue[:head]
-        else:
-            return
-        state.head = 0
-        state.base += head
 
     def _run_callback(self, queued):
         function, args = queued.callback, queued.args
