@@ -390,6 +390,28 @@ def test_class_attributes():
         Settings("n").shared  # noqa: B018
 
 
+def test_class_attributes_from_behind_local():
+    class Mixin:
+        shared = "mixin's"
+
+        @property
+        def read_only(self):
+            return "property"
+
+    class Box(local, Mixin):
+        pass
+
+    class Deeper(Box):
+        pass
+
+    for box in (Box(), Deeper()):
+        assert (box.shared, box.read_only) == ("mixin's", "property")
+        with pytest.raises(AttributeError):
+            box.read_only = 1
+        box.shared = "own"
+        assert (box.shared, gevent.spawn(lambda: box.shared).get()) == ("own", "mixin's")  # noqa: B023
+
+
 def test_overridden_access():
     """A subclass may override the access itself."""
 

@@ -61,6 +61,10 @@ def _ended(user):
     """The greenlet has ended, or was dropped: free its values."""
     if _users.get(user.ident) is user:
         del _users[user.ident]
+    if not _COMPILED:
+        greenlet = user()
+        if greenlet is not None and greenlet.__dict__.get("_gevent_local") is user:
+            del greenlet._gevent_local
     while user.homes:
         home = user.homes.popitem()[1]()
         if home is not None:
@@ -70,11 +74,18 @@ def _ended(user):
 def _current_user():
     """The record of the current greenlet, made if need be."""
     current = getcurrent()
+    if not _COMPILED:
+        try:
+            return current._gevent_local  # an attribute is cheap on PyPy, an id and a weak reference are not
+        except AttributeError:
+            pass
     user = _users.get(id(current))
     # On PyPy the id may be that of a dead greenlet, whose end was not reported yet.
     if user is None or user() is not current:
         user = _User(current)
         _users[user.ident] = user
+        if not _COMPILED:
+            current._gevent_local = user
         if isinstance(current, Greenlet):
             _link(current, user)
     return user
@@ -226,6 +237,14 @@ _NOTHING = object()
 
 def _on_type(kind, name):
     """What the class *kind* has under *name*, as it is, without binding it."""
+    # Without a loop where that will do: PyPy's JIT cuts a trace at one.
+    if kind is local:
+        return _of_local.get(name, _NOTHING)
+    own = kind.__dict__
+    if name in own:
+        return own[name]
+    if len(kind.__mro__) == 3:  # itself, local, object
+        return _of_local.get(name, _NOTHING)
     for each in kind.__mro__:
         if name in each.__dict__:
             return each.__dict__[name]
@@ -272,3 +291,6 @@ def _new(cls, *args, **kwargs):
 if not _COMPILED:
     local.__new__ = _new  # what Cython makes of __cinit__
     del local.__cinit__
+
+#: What a local has from its class: that one is not changed.
+_of_local = {**object.__dict__, **local.__dict__}
