@@ -54,6 +54,9 @@ def parse(arguments):
     how.add_argument(
         "--slice", type=float, default=0.015, metavar="SECONDS", help="length of a slice; a JIT needs more to get warm"
     )
+    how.add_argument(
+        "--warm", type=float, default=0.0, metavar="SECONDS", help="processor time before anything is timed, where there is a JIT"
+    )
     how.add_argument("--quick", action="store_true", help="a rough look: short samples, small amounts")
     how.add_argument(
         "--no-pin", action="store_true", help="leave processes to the scheduler: not bound to processors, servers not favoured"
@@ -140,6 +143,7 @@ class Worker:
     def __init__(self, benchmark, side, cpu, options, loops):
         command = [side.python, str(BENCHMARKS / "worker.py"), benchmark.group, benchmark.name, "--paced"]
         command += ["--loops", str(loops), "--slices", str(slices(benchmark, options)), "--slice", str(options.slice)]
+        command += ["--warm", str(options.warm)]
         command += ["--quick"] if options.quick else []
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed by close()
         with pinned(cpu):

@@ -76,6 +76,15 @@ def timed(function, loops):
     return clock
 
 
+def warm(function, seconds):
+    """Run a rate benchmark for *seconds* of processor time, for a JIT to compile what it wants to."""
+    loops = 1
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        if timed(function, loops).seconds < 0.1:
+            loops *= 2
+
+
 def calibrate(function, seconds):
     """Return how many loops take about *seconds*."""
     # Once before the clock counts: the first call makes the hub and the threads, and fills caches.
@@ -110,6 +119,8 @@ def measure(options):
         return
     if options.loops:
         timed(function, options.loops)
+    if sys.implementation.name != "cpython":
+        warm(function, options.warm)
     loops = options.loops or calibrate(function, options.slice)
     tell({"loops": loops})
     for _ in range(options.slices):
@@ -164,6 +175,7 @@ def main():
     parser.add_argument("group", nargs="?")
     parser.add_argument("name", nargs="?")
     parser.add_argument("--slice", type=float, default=0.015, metavar="SECONDS", help="how long to time at a stretch")
+    parser.add_argument("--warm", type=float, default=0.0, help="seconds of processor time to run before anything is timed")
     parser.add_argument("--slices", type=int, default=20, help="how often")
     parser.add_argument("--paced", action="store_true", help="wait for a line on standard input before each slice")
     parser.add_argument("--loops", type=int, default=0, help="loops per slice; 0: calibrate")

@@ -135,6 +135,34 @@ def test_a_benchmark_that_times_nothing_is_an_error(tool):
         worker.timed(forgot_the_clock, 2)
 
 
+def test_calibration_sees_that_a_function_got_faster(tool, monkeypatch):
+    worker, costs = tool("worker"), iter([0.1] * 2)
+
+    def timed(function, loops):
+        return SimpleNamespace(seconds=loops * next(costs, 0.001))
+
+    monkeypatch.setattr(worker, "timed", timed)
+    assert 125 <= worker.calibrate(None, 0.25) <= 500  # 2 or 3, as long as it was cold
+
+
+def test_warming_up_takes_processor_time(tool):
+    worker, declare, calls = tool("worker"), tool("declare"), []
+
+    @declare.rate(unit="things")
+    def counts(loops, clock):
+        with clock:
+            calls.append(sum(1 for _ in range(loops)))
+        return calls[-1]
+
+    before = worker.time.process_time()
+    worker.warm(counts, 0.2)
+    assert worker.time.process_time() - before >= 0.2
+    assert max(calls) > 1000 > calls[0]
+    del calls[:]
+    worker.warm(counts, 0)
+    assert calls == []
+
+
 def test_interpreters_variables_do_not_reach_the_sides(tool, monkeypatch):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("GEVENT_LOOP", "libev-cffi")
