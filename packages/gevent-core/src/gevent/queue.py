@@ -337,7 +337,7 @@ class SimpleQueue(Contended):
         return line.pick() if self._own is None else line.next()
 
     def _take_item(self, want, park):
-        if self._own is None and not self._items and not self._is_shutdown:
+        if COSTLY and self._own is None and not self._items and not self._is_shutdown:
             return False  # seen without the lock: whoever puts after that finds the park in line
         found = False
         called = None
