@@ -287,12 +287,14 @@ class _State:
         "base",
         "broken",
         "c",
+        "deadline",
         "destroy_later",
         "failures",
         "free",
         "head",
         "hub",
         "is_default",
+        "left",
         "open",
         "pid",
         "posted",
@@ -319,6 +321,8 @@ class _State:
         self.free = []  # slots that nobody has
         self.spare = []
         self.stride = _STRIDE  # entries between two looks at the clock
+        self.left = 0  # how many more may have their turn before the next poll,
+        self.deadline = 0.0  # and until when those may that were queued after the first had its
         self.failures = []  # errors of libev in this round
         self.hub = None  # the greenlet that everybody switches to
         self.runner = None  # the greenlet inside run()
@@ -692,12 +696,12 @@ class loop:
                 queue = state.queue
                 if state.head < len(queue):
                     looked = monotonic()
-                    deadline = looked + _switch_interval
-                    left = len(queue) - state.head
-                    last_deadline = looked + min(max(left / _CROWD, 1), _PATIENCE) * _switch_interval
+                    state.deadline = looked + _switch_interval
+                    queued = len(queue) - state.head
+                    last_deadline = looked + min(max(queued / _CROWD, 1), _PATIENCE) * _switch_interval
                     batch_end = state.base + len(queue)
                     long = _switch_interval / _STRIDE  # seconds between two looks
-                    left += _BATCH
+                    state.left = queued + _BATCH
                     until_look = state.stride
                     while not state.broken:
                         head = state.head
@@ -706,16 +710,16 @@ class loop:
                         if until_look <= 0:
                             before, looked = looked, monotonic()
                             state.stride = 1 if looked - before >= long else min(2 * state.stride, _STRIDE)
-                            if left <= 0 or looked >= (deadline if state.base + head >= batch_end else last_deadline):
+                            if state.left <= 0 or looked >= (state.deadline if state.base + head >= batch_end else last_deadline):
                                 break
-                            until_look = min(state.stride, left)
+                            until_look = min(state.stride, state.left)
                         # First: what a signal handler takes back after this has had its turn, what it took back before is None.
                         state.head = head + 1
                         entry = queue[head]
                         queue[head] = None
                         if entry is None:
                             continue
-                        left -= 1
+                        state.left -= 1
                         until_look -= 1
                         if isinstance(entry, greenlet):
                             state.switched_to = entry
@@ -742,6 +746,7 @@ class loop:
                         entry = None
                         if queue is not state.queue:  # the loop was destroyed, or run by a callback
                             queue = state.queue
+                    state.left = 0
                     state.drop_used()
                 if last or state.broken:
                     break
@@ -965,6 +970,19 @@ class loop:
         """Let all other ready greenlets run, then go on."""
         state = _check(self)
         current = getcurrent()
+        if (
+            current is state.switched_to
+            and state.head == len(state.queue)
+            and state.left > 0
+            and not state.broken
+            and monotonic() < state.deadline
+        ):
+            # Nobody else is ready, and it is not time to poll: the hub, which is in no callback, would switch back at once.
+            state.left -= 1
+            switch_out = getattr(current, "switch_out", None)
+            if switch_out is not None:
+                switch_out()
+            return 0
         if current is state.hub or current is state.runner or state.hub is None:
             _refuse_to_block(state)
         ticket = state.push(current)
