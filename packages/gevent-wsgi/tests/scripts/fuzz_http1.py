@@ -97,7 +97,7 @@ LENIENT = [
     ("h11", r"Sorry! Don't know how to handle|Only Transfer-Encoding: chunked", "h11 knows one coding"),
     ("h11", r"illegal chunk header", "h11 takes no blanks in chunk extensions, which RFC 9112 7.1.1 grants them (BWS)"),
     ("h11", r"bad Content-Length", "h11 bounds the digits of a length, leading zeros included"),
-    ("llhttp", r"Invalid method", "llhttp knows a list of methods; to ours any token is one"),
+    ("llhttp", r"Invalid method|Expected space after method", "llhttp knows a list of methods; to ours any token is one"),
     (
         "llhttp",
         r"Invalid HTTP version",
@@ -261,9 +261,10 @@ def describe(outcome):
 
 
 def trimmed(request):
-    """A request as all three can agree on it: values without the blanks at their end."""
+    """A request as all three can agree on it: values without the blanks at their end, and codings, which have no case, in lower case."""
     method, target, headers, body = request[:4]
-    return method, target, sorted((name, value.strip(" \t")) for name, value in headers), body
+    trimmed_headers = [(name, value.strip(" \t")) for name, value in headers]
+    return method, target, sorted((name, value.lower() if name == "transfer-encoding" else value) for name, value in trimmed_headers), body
 
 
 def check(raw, sizes=(), classes=None):
