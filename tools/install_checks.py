@@ -71,7 +71,10 @@ def use_subprocess():
 
     done = subprocess.run([sys.executable, "-c", "print(6 * 7)"], stdout=subprocess.PIPE, timeout=30)
     assert (done.returncode, done.stdout) == (0, b"42\n"), done
-    pid = gevent.fork()
+    with warnings.catch_warnings():
+        # There may be native threads by now, of which Python warns.
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        pid = gevent.fork()
     if not pid:
         gevent.sleep(0.001)
         import os

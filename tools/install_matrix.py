@@ -83,7 +83,10 @@ class Environment:
         must(*self._pip, "uninstall", "-q", "-y", *names)
 
     def check_requirements(self):
-        must(*self._pip, "check")
+        done = run(*self._pip, "check")
+        # What an interpreter comes with may lack something: Debian's PyPy has a cffi without pycparser.
+        if done.returncode and any("gevent" in line for line in done.stdout.splitlines()):
+            raise Failure(done.stdout.strip())
 
     def check(self, *distributions):
         must(self.python, "-I", "-W", "error", CHECKS, *distributions)

@@ -485,6 +485,34 @@ def test_on_in_development_mode(setting, started):
     assert result.check().stdout == f"{started}\n"
 
 
+def test_it_ends_before_the_interpreter():
+    """Also where it was killed before, and in a forked child that has none; a thread that woke later made CPython 3.11.2 crash."""
+    result = run_script(
+        """
+import atexit, os, sys, time
+
+def look():  # after what the monitor has registered
+    print(sys.modules["gevent._monitor"]._running, monitor.should_run)
+
+atexit.register(look)
+import gevent
+monitor = gevent.get_hub().start_periodic_monitoring_thread()
+assert list(sys.modules["gevent._monitor"]._running.values()) == [monitor]
+child = os.fork()
+if not child:
+    began = time.monotonic()
+    atexit.unregister(look)
+    end_all = sys.modules["gevent._monitor"]._end_all
+    atexit.unregister(end_all)
+    atexit.register(lambda: os._exit(time.monotonic() - began > 0.5))
+    atexit.register(end_all)
+    sys.exit()  # which calls the last one registered first
+assert os.waitpid(child, 0)[1] == 0
+"""
+    )
+    assert result.check().stdout == "{} False\n"
+
+
 @pytest.mark.parametrize("seconds", [None, 0])
 def test_without_a_limit_nothing_is_watched(settings, seconds):
     settings.max_blocking_time = seconds

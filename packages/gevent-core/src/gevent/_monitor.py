@@ -11,6 +11,7 @@ blames what runs if nothing else had a turn meanwhile; who else it could have be
 .. versionadded:: 26.11.0
 """
 
+import atexit
 import os
 import sys
 import time
@@ -50,6 +51,21 @@ _MemoryInfo = namedtuple("_MemoryInfo", "rss vms shared uss")
 #: The idents of all monitors' threads. A hub that is made in one, by a function that uses gevent against the rules, has no monitor.
 _monitors = set()
 
+#: Those that have a native thread in this process, and how many seconds each gets at the end of the process to end it.
+_running = {}
+_AT_EXIT = 1.0
+
+
+def _end_all():
+    """End all monitors' threads: CPython 3.11.2, Debian's, crashes in one that wakes later, while the interpreter frees what it has."""
+    for each in list(_running.values()):
+        if each.pid == os.getpid():  # in a forked child there may be others, whose threads are not here
+            each.kill()
+            each._ended.acquire(True, _AT_EXIT)
+
+
+atexit.register(_end_all)
+
 
 class MonitorWarning(RuntimeWarning):
     """Something that the settings ask to monitor cannot be monitored here."""
@@ -88,6 +104,7 @@ class PeriodicMonitoringThread(IPeriodicMonitorThread):
         self.thread_ident = None
         self.pid = None
         self._alarm = None  # a lock that is held, unless the thread is to wake now
+        self._ended = None  # a lock that is held until the thread ends
         self._functions = ()
         self._changing = allocate_lock()
         #: For how many seconds a loop may be blocked.
@@ -128,8 +145,15 @@ class PeriodicMonitoringThread(IPeriodicMonitorThread):
         self.pid = os.getpid()
         self._alarm = allocate_lock()
         self._alarm.acquire()
+        self._ended = allocate_lock()
+        self._ended.acquire()
         self._blocked_since = None
-        self.thread_ident = start_new_thread(self, ())
+        _running[self._alarm] = self
+        try:
+            self.thread_ident = start_new_thread(self, (self._alarm, self._ended))
+        except BaseException:
+            del _running[self._alarm]
+            raise
 
     def kill(self):
         """Have the thread end; at once, unless it is calling a function."""
@@ -153,13 +177,13 @@ class PeriodicMonitoringThread(IPeriodicMonitorThread):
         if self.should_run and self.pid != os.getpid():
             self._changing = allocate_lock()
             _monitors.clear()
+            _running.clear()
             self._run()
 
-    def __call__(self):
+    def __call__(self, alarm, ended):
         """What the thread runs."""
         _monitors.add(get_ident())
         quiet_threads.add(get_ident())
-        alarm = self._alarm
         try:
             while self.should_run and alarm is self._alarm:
                 self._sleep(alarm)
@@ -172,6 +196,8 @@ class PeriodicMonitoringThread(IPeriodicMonitorThread):
         finally:
             _monitors.discard(get_ident())
             quiet_threads.discard(get_ident())
+            _running.pop(alarm, None)
+            ended.release()
 
     def _sleep(self, alarm):
         seconds = self.calculate_sleep_time()

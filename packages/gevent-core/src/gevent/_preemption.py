@@ -19,6 +19,7 @@ not: gevent's own code, an import, a finalizer, a signal handler, a trace functi
 later. What is compiled has no frames, and is not interrupted; where it calls Python code that must not wait, :func:`is_held` tells.
 """
 
+import atexit
 import gc
 import os
 import sys
@@ -78,7 +79,7 @@ class Preemption:
         global _current
         self.seconds = seconds
         self._hub = ref(hub)
-        self._alarm = None
+        self._alarm = self._ended = None
         self._signum = _free_signal()
         try:
             get_original("signal", "signal")(self._signum, _on_signal)
@@ -95,10 +96,13 @@ class Preemption:
     def _start(self):
         self._alarm = allocate_lock()  # held, unless the thread is to end
         self._alarm.acquire()
+        self._ended = allocate_lock()  # held, until it ends
+        self._ended.acquire()
         self._pid = os.getpid()
         try:
-            start_new_thread(self._watch, (self._alarm, get_ident()))
+            start_new_thread(self._watch, (self._alarm, self._ended, get_ident()))
         except RuntimeError as error:  # the interpreter ends, or the system has no more threads
+            self._ended.release()
             if not sys.is_finalizing():
                 warnings.warn(f"preempt_threads: {error}", PreemptionWarning, stacklevel=2)
 
@@ -118,7 +122,7 @@ class Preemption:
         if _current is self and self._pid != os.getpid():
             self._start()
 
-    def _watch(self, alarm, hub_thread):
+    def _watch(self, alarm, ended, hub_thread):
         """What the native thread runs."""
         quiet_threads.add(get_ident())
         try:
@@ -134,6 +138,7 @@ class Preemption:
                     pause = max(pause * RETRY, min(pause, MIN_RETRY))
         finally:
             quiet_threads.discard(get_ident())
+            ended.release()
 
     def _progress(self):
         """What changes whenever the loop polls or somebody has a turn; None if there is no loop any more."""
@@ -156,6 +161,16 @@ class Preemption:
             _signal.pthread_kill(hub_thread, self._signum)
         return True
 
+
+def _end():
+    """At the end of the process: a thread that wakes while the interpreter frees what it has makes CPython 3.11.2 crash."""
+    preemption = _current
+    if preemption is not None and preemption._pid == os.getpid():
+        preemption.stop()
+        preemption._ended.acquire(True, 1.0)
+
+
+atexit.register(_end)
 
 _note_signal = get_original("_thread", "interrupt_main")
 

@@ -264,7 +264,12 @@ def trimmed(request):
     """A request as all three can agree on it: values without the blanks at their end, and codings, which have no case, in lower case."""
     method, target, headers, body = request[:4]
     trimmed_headers = [(name, value.strip(" \t")) for name, value in headers]
-    return method, target, sorted((name, value.lower() if name == "transfer-encoding" else value) for name, value in trimmed_headers), body
+    return (
+        method,
+        target,
+        sorted((name, value.lower() if name == "transfer-encoding" else value) for name, value in trimmed_headers),
+        body,
+    )
 
 
 def check(raw, sizes=(), classes=None):
