@@ -106,8 +106,8 @@ def ask(sock, request=REQUEST):
     return data
 
 
-def busy(server, clients, seconds):
-    """*clients* that ask all the time, for *seconds*: latencies in seconds, sorted, and requests a second."""
+def busy(server, clients, seconds, pause=None):
+    """*clients* that ask all the time, or every *pause* seconds, for *seconds*: latencies in seconds, sorted, and requests a second."""
     latencies = []
     until = time.monotonic() + seconds
 
@@ -120,6 +120,8 @@ def busy(server, clients, seconds):
                     break
                 ask(sock)
                 latencies.append(time.monotonic() - began)
+                if pause is not None:
+                    gevent.sleep(pause)
 
     gevent.joinall([gevent.spawn(one) for _ in range(clients)], raise_error=True)
     latencies.sort()
@@ -204,19 +206,22 @@ def be_slow(port, number):
 
 
 def slow_clients(number, seconds=5):
-    """The latencies of 20 fast clients without, with, and again without *number* slow ones, which are a process of their own."""
+    """The latencies of 20 fast clients without, with, and again without *number* slow ones, which are a process of their own.
+
+    The fast ones pause for 2 ms: with three processes that want two processors all the time, the scheduler's slices would be measured.
+    """
     more_descriptors()
     with Server() as server:
-        busy(server, 20, 0.5)
-        before, _rate = busy(server, 20, seconds)
+        busy(server, 20, 0.5, 0.002)
+        before, _rate = busy(server, 20, seconds, 0.002)
         command = [sys.executable, __file__, "be-slow", str(server.port), str(number)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as slow:
             try:
                 slow.stdout.readline()
-                with_slow, _rate = busy(server, 20, seconds)
+                with_slow, _rate = busy(server, 20, seconds, 0.002)
             finally:
                 slow.kill()
-        after, _rate = busy(server, 20, seconds)
+        after, _rate = busy(server, 20, seconds, 0.002)
         rounds = (before, with_slow, after)
         return {
             "slow": number,
