@@ -6,7 +6,8 @@ millisecond whatever came before. :meth:`Snapshot.left_behind` counts again. Onl
 the hub a few turns, collect garbage, wait a moment for threads to end, and then list what is still there.
 
 PyPy has no ``gc.freeze``, and looking through all objects, or collecting garbage, takes it a good part of a second. There greenlets are
-noted as they are made, and only living ones count: whether something still refers to a dead one, only a collection could tell.
+noted as they are made, and only those count that have a stack or are about to get one: whether something still refers to another one,
+only a collection could tell, and not even that, since the JIT may keep what was in the registers of a few dozen greenlets.
 """
 
 import contextlib
@@ -68,7 +69,7 @@ def _greenlets():
     hub_class = getattr(sys.modules.get("gevent.hub"), "Hub", ())
     if sys.implementation.name == "pypy":
         _note_greenlets(greenlet_class)
-        candidates = [each for each in list(_noted.values()) if not each.dead]
+        candidates = [each for each in list(_noted.values()) if each]
     else:
         candidates = [each for each in gc.get_objects() if isinstance(each, greenlet_class)]
     return [each for each in candidates if each.parent is not None and not isinstance(each, hub_class)]

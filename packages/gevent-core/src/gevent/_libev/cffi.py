@@ -95,6 +95,8 @@ _switch = greenlet.switch  # a hub's own switch() is something else
 if hasattr(greenlet, "_greenlet__switch"):
     # PyPy's greenlet is Python code. What its switch() calls takes the arguments packed, and a frame less is one less to put on the heap.
     _go = greenlet._greenlet__switch
+    # It also makes a thread's main greenlet on first use, and a signal handler in the midst of that would make another.
+    getcurrent()
 else:
 
     def _go(target, method, packed):
