@@ -26,7 +26,7 @@ from gevent.hub import (
     get_hub,
     get_hub_class,
 )
-from gevent_testkit import collect_garbage, run_script
+from gevent_testkit import run_script
 
 SCRIPTS = pathlib.Path(__file__).parent / "scripts"
 
