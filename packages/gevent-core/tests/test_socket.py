@@ -766,6 +766,41 @@ def test_any_buffer_can_be_sent(pair, data):
     assert there.recv(100) == expected * 4
 
 
+MUCH = bytes(range(256)) * 4096
+
+
+class Bytes(bytes):
+    pass
+
+
+@pytest.mark.parametrize(
+    "data",
+    [MUCH, Bytes(MUCH), bytearray(MUCH), memoryview(MUCH), memoryview(b"before" + MUCH + b"behind")[6:-6]],
+    ids=["bytes", "a class of one's own", "bytearray", "memoryview", "part of bytes"],
+)
+def test_sendall_of_much(pair, data):
+    """SOK-04: more than the kernel takes at once, which on PyPy is sent in another way if it is bytes."""
+    here, there = pair
+    job = gevent.spawn(here.sendall, data)
+    job.link(lambda job: here.close())
+    assert receive_all(there) == MUCH
+    job.get()
+
+
+def test_sendall_of_much_fails(pair):
+    """SOK-04: a peer that has gone, no more room, an own descriptor that has been closed: the errors of a short one."""
+    here, there = pair
+    with pytest.raises(BlockingIOError):
+        here.sendall(MUCH, socket.MSG_DONTWAIT)
+    there.close()
+    with pytest.raises(ConnectionError):
+        here.sendall(MUCH)
+    here.close()
+    with pytest.raises(OSError) as caught:
+        here.sendall(MUCH)
+    assert caught.value.errno == errno.EBADF
+
+
 def test_what_is_no_buffer(pair):
     """SOK-01: text and numbers are refused."""
     for bad in ("text", 5, None, [b"x"]):

@@ -6,6 +6,7 @@ to a native socket object that never blocks, and EAGAIN is an exception.
 
 import _socket
 import os
+import sys
 import warnings
 from _socket import MSG_DONTWAIT, SHUT_RD, SHUT_RDWR, SHUT_WR
 from _socket import timeout as timeout_error
@@ -21,7 +22,14 @@ from gevent.exceptions import ConcurrentObjectUseError, InvalidThreadUseError
 
 _READ = 1
 _WRITE = 2
-_PIECE = 1 << 18  # bytes of one send() in sendall(): PyPy copies what it is given, and not only what the kernel takes of it
+# PyPy's own send() copies what it is given, and not only what the kernel takes of it.
+_PIECE = 1 << 18  # bytes of one send() in sendall()
+if sys.implementation.name == "pypy":
+    from gevent._libev.cffi import send_bytes as _send_bytes
+
+    _WORTHWHILE = 1 << 14  # bytes of a sendall() that does without copies
+else:
+    _WORTHWHILE = sys.maxsize
 
 _NONBLOCK = getattr(_socket, "SOCK_NONBLOCK", 0)
 _TIMED_OUT = -1  # what _connect() returns for our own time limit: no errno
@@ -267,9 +275,13 @@ class SocketBase:
         with memoryview(data) as view, octets_of(view) as rest:
             size = len(rest)
             sent = 0
+            copied = size < _WORTHWHILE or type(data) is not bytes
             while True:
                 try:
-                    sent += self._sock.send(rest[sent : sent + _PIECE], flags)
+                    if copied:
+                        sent += self._sock.send(rest[sent : sent + _PIECE], flags)
+                    else:
+                        sent += _send_bytes(self._sock.fileno(), data, sent, size - sent, flags)
                 except BlockingIOError:
                     if timeout == 0 or flags & MSG_DONTWAIT:
                         raise

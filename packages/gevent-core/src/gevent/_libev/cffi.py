@@ -27,7 +27,7 @@ import gc
 import os
 import sys
 from collections import deque
-from errno import EBADF, EBUSY
+from errno import EBADF, EBUSY, EINTR
 from time import monotonic
 from weakref import ref as weak_reference
 
@@ -102,6 +102,20 @@ else:
     def _go(target, method, packed):
         """Switch to the greenlet *target*."""
         return _switch(target)
+
+
+def send_bytes(fd, data, start, size, flags):
+    """Send up to *size* of the bytes object *data* from *start* on, without a copy; returns how many the socket has taken, or raises OSError.
+
+    PyPy's own sockets copy what they are given. It is for bytes only: nobody can make them shorter while the system reads them.
+    """
+    while True:
+        taken = lib.send(fd, ffi.from_buffer(data) + start, size, flags)
+        if taken >= 0:
+            return taken
+        number = ffi.errno
+        if number != EINTR:  # of a signal, whose handler has its turn now
+            raise OSError(number, os.strerror(number))
 
 
 _NO_ARGUMENTS = ((), {})

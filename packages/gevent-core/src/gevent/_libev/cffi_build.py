@@ -1,7 +1,7 @@
 """Builds ``gevent._libev._shim``, the C half of the cffi backend; ``setup.py`` runs it.
 
 API mode: a C compiler reads the system's ``ev.h``, so nothing here repeats the layout of libev's structs. The declarations are
-those of ``gather.h`` and ``shim.h`` that ``cffi.py`` uses, and no more.
+those of ``gather.h`` and ``shim.h`` that ``cffi.py`` uses, and one of the C library's.
 """
 
 import os
@@ -125,6 +125,8 @@ int gevent_async_pending(gevent_watcher *);
 double gevent_stat_interval(gevent_watcher *);
 int gevent_stat_read(gevent_watcher *, int before, long long *numbers, double *times);
 
+ssize_t send(int fd, const void *data, size_t size, int flags);
+
 extern "Python" void gevent_on_system_error(char *, int);
 """
 
@@ -135,7 +137,7 @@ def make(compile_args, link_args):
     ffi.cdef(DECLARATIONS)
     ffi.set_source(
         "gevent._libev._shim",
-        '#include "gather.h"\n',
+        '#include "gather.h"\n#include <sys/socket.h>\n',
         include_dirs=[os.path.dirname(os.path.abspath(__file__))],
         extra_compile_args=compile_args,
         extra_link_args=link_args,
