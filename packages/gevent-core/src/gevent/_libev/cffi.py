@@ -105,7 +105,7 @@ else:
 
 
 def send_bytes(fd, data, start, size, flags):
-    """Send up to *size* of the bytes object *data* from *start* on, without a copy; returns how many the socket has taken, or raises OSError.
+    """Send up to *size* of the bytes object *data* from *start* on, without a copy; returns how many the socket took, or raises OSError.
 
     PyPy's own sockets copy what they are given. It is for bytes only: nobody can make them shorter while the system reads them.
     """
