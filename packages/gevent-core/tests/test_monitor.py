@@ -492,17 +492,17 @@ def test_it_ends_before_the_interpreter():
 import atexit, os, sys, time
 
 def look():  # after what the monitor has registered
-    print(sys.modules["gevent._monitor"]._running, monitor.should_run)
+    print(sys.modules["gevent._background"]._running, monitor.should_run)
 
 atexit.register(look)
 import gevent
 monitor = gevent.get_hub().start_periodic_monitoring_thread()
-assert list(sys.modules["gevent._monitor"]._running.values()) == [monitor]
+assert list(sys.modules["gevent._background"]._running) == [monitor._thread]
 child = os.fork()
 if not child:
     began = time.monotonic()
     atexit.unregister(look)
-    end_all = sys.modules["gevent._monitor"]._end_all
+    end_all = sys.modules["gevent._background"]._end_all
     atexit.unregister(end_all)
     atexit.register(lambda: os._exit(time.monotonic() - began > 0.5))
     atexit.register(end_all)
@@ -564,11 +564,13 @@ def test_it_ends_when_the_hub_is_destroyed(settings):
 def test_it_does_not_keep_the_hub_alive(settings):
     class Some:
         main_hub = False
+        loop = True
 
+    settings.max_blocking_time = None  # so that it never calls anything with the hub
     hub = Some()
     gone = weakref.ref(hub)
     monitor = PeriodicMonitoringThread(hub)
-    monitor.should_run = True
+    monitor.start()
     del hub
     collect_garbage()
     assert gone() is None

@@ -11,7 +11,6 @@ blames what runs if nothing else had a turn meanwhile; who else it could have be
 .. versionadded:: 26.11.0
 """
 
-import atexit
 import os
 import sys
 import time
@@ -21,9 +20,9 @@ from collections import namedtuple
 from time import monotonic
 from weakref import ref
 
+from gevent._background import BackgroundThread, is_background
 from gevent._config import config
-from gevent._originals import allocate_lock, get_ident, start_new_thread
-from gevent._switching import quiet_threads
+from gevent._originals import allocate_lock, get_ident
 from gevent.events import (
     EventLoopBlocked,
     IPeriodicMonitorThread,
@@ -47,24 +46,6 @@ _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 #: Bytes: in memory, of addresses, in memory and perhaps shared with other processes, in memory and our own.
 _MemoryInfo = namedtuple("_MemoryInfo", "rss vms shared uss")
-
-#: The idents of all monitors' threads. A hub that is made in one, by a function that uses gevent against the rules, has no monitor.
-_monitors = set()
-
-#: Those that have a native thread in this process, and how many seconds each gets at the end of the process to end it.
-_running = {}
-_AT_EXIT = 1.0
-
-
-def _end_all():
-    """End all monitors' threads: CPython 3.11.2, Debian's, crashes in one that wakes later, while the interpreter frees what it has."""
-    for each in list(_running.values()):
-        if each.pid == os.getpid():  # in a forked child there may be others, whose threads are not here
-            each.kill()
-            each._ended.acquire(True, _AT_EXIT)
-
-
-atexit.register(_end_all)
 
 
 class MonitorWarning(RuntimeWarning):
@@ -99,12 +80,7 @@ class PeriodicMonitoringThread(IPeriodicMonitorThread):
 
     def __init__(self, hub):
         self._hub = ref(hub, self._hub_gone)
-        self.should_run = False
-        #: The ident of the native thread; None while it does not run.
-        self.thread_ident = None
-        self.pid = None
-        self._alarm = None  # a lock that is held, unless the thread is to wake now
-        self._ended = None  # a lock that is held until the thread ends
+        self._thread = None
         self._functions = ()
         self._changing = allocate_lock()
         #: For how many seconds a loop may be blocked.
@@ -126,6 +102,18 @@ class PeriodicMonitoringThread(IPeriodicMonitorThread):
         """The hub that it watches, or None when that is gone."""
         return self._hub()
 
+    @property
+    def should_run(self):
+        """Whether it was started and not killed."""
+        thread = self._thread
+        return thread is not None and not thread.ending
+
+    @property
+    def thread_ident(self):
+        """The ident of the native thread; None if it is not to run."""
+        thread = self._thread
+        return None if thread is None or thread.ending else thread.ident
+
     def __repr__(self):
         state = "stopped" if self.thread_ident is None else f"thread_ident={self.thread_ident:#x}"
         return f"<{type(self).__name__} at {id(self):#x} {state}>"
@@ -134,75 +122,46 @@ class PeriodicMonitoringThread(IPeriodicMonitorThread):
 
     def start(self):
         """Tell the subscribers of :mod:`gevent.events`, and start the native thread unless it runs. Called by the hub."""
-        if self.should_run or get_ident() in _monitors:
+        if self.should_run or is_background():  # a function that uses gevent, against the rules, has a hub without a monitor
             return
         # In this order, lest the first that it reports is how long the subscribers take.
         notify_and_call_entry_points(PeriodicMonitorThreadStartedEvent(self))
         self._run()
 
     def _run(self):
-        self.should_run = True
-        self.pid = os.getpid()
-        self._alarm = allocate_lock()
-        self._alarm.acquire()
-        self._ended = allocate_lock()
-        self._ended.acquire()
         self._blocked_since = None
-        _running[self._alarm] = self
-        try:
-            self.thread_ident = start_new_thread(self, (self._alarm, self._ended))
-        except BaseException:
-            del _running[self._alarm]
-            raise
+        self._thread = BackgroundThread(self._watch)
 
     def kill(self):
         """Have the thread end; at once, unless it is calling a function."""
-        self.should_run = False
-        self.thread_ident = None
-        self._wake()
-
-    def _wake(self):
-        alarm = self._alarm
-        if alarm is not None:
-            try:
-                alarm.release()
-            except RuntimeError:  # it rings already
-                pass
+        thread = self._thread
+        if thread is not None:
+            thread.end()
 
     def _hub_gone(self, _):
         self.kill()
 
     def _on_fork(self):
         """In a forked child, where the thread is not: start it again if it ran."""
-        if self.should_run and self.pid != os.getpid():
+        if self.should_run and not self._thread.is_here():
             self._changing = allocate_lock()
-            _monitors.clear()
-            _running.clear()
             self._run()
 
-    def __call__(self, alarm, ended):
-        """What the thread runs."""
-        _monitors.add(get_ident())
-        quiet_threads.add(get_ident())
-        try:
-            while self.should_run and alarm is self._alarm:
-                self._sleep(alarm)
-                hub = self._hub()
-                if hub is None or hub.loop is None:
-                    self.kill()
-                elif self.should_run:
-                    self._call_functions(hub)
-                hub = None  # not to keep it alive while we sleep
-        finally:
-            _monitors.discard(get_ident())
-            quiet_threads.discard(get_ident())
-            _running.pop(alarm, None)
-            ended.release()
+    def _watch(self, thread):
+        """What the native thread does."""
+        while not thread.ending:
+            self._sleep(thread)
+            hub = self._hub()
+            if hub is None or hub.loop is None:
+                thread.end()
+            elif not thread.ending:
+                self._call_functions(hub)
+            hub = None  # not to keep it alive while we sleep
 
-    def _sleep(self, alarm):
+    def _sleep(self, thread):
         seconds = self.calculate_sleep_time()
         began = monotonic()
-        if alarm.acquire(True, -1 if seconds is None else seconds):
+        if thread.sleep(seconds):
             self._late = 0.0
         else:
             self._late = monotonic() - began - seconds
@@ -243,7 +202,9 @@ class PeriodicMonitoringThread(IPeriodicMonitorThread):
             if period is not None:
                 functions.append(_Function(function, period))
             self._functions = tuple(functions)
-        self._wake()
+        thread = self._thread
+        if thread is not None:
+            thread.wake()
 
     def monitoring_functions(self):
         """A list of what is called: objects with ``function``, ``period`` in seconds and ``last_run_time``."""

@@ -19,18 +19,17 @@ not: gevent's own code, an import, a finalizer, a signal handler, a trace functi
 later. What is compiled has no frames, and is not interrupted; where it calls Python code that must not wait, :func:`is_held` tells.
 """
 
-import atexit
 import gc
-import os
 import sys
 import warnings
 from weakref import ref
 
 import greenlet
 
+from gevent._background import BackgroundThread
 from gevent._mutex import is_held
-from gevent._originals import allocate_lock, get_ident, get_original, start_new_thread
-from gevent._switching import get_hub_if_exists, quiet_threads
+from gevent._originals import get_ident, get_original
+from gevent._switching import get_hub_if_exists
 from gevent.thread import _count, find_thread
 
 __all__ = ["Preemption", "PreemptionWarning"]
@@ -79,7 +78,7 @@ class Preemption:
         global _current
         self.seconds = seconds
         self._hub = ref(hub)
-        self._alarm = self._ended = None
+        self._thread = None
         self._signum = _free_signal()
         try:
             get_original("signal", "signal")(self._signum, _on_signal)
@@ -94,15 +93,10 @@ class Preemption:
         self._start()
 
     def _start(self):
-        self._alarm = allocate_lock()  # held, unless the thread is to end
-        self._alarm.acquire()
-        self._ended = allocate_lock()  # held, until it ends
-        self._ended.acquire()
-        self._pid = os.getpid()
         try:
-            start_new_thread(self._watch, (self._alarm, self._ended, get_ident()))
-        except RuntimeError as error:  # the interpreter ends, or the system has no more threads
-            self._ended.release()
+            self._thread = BackgroundThread(self._watch, get_ident())
+        except RuntimeError as error:
+            self._thread = None
             if not sys.is_finalizing():
                 warnings.warn(f"preempt_threads: {error}", PreemptionWarning, stacklevel=2)
 
@@ -113,32 +107,27 @@ class Preemption:
             _current = None
             if _on_collection in gc.callbacks:
                 gc.callbacks.remove(_on_collection)
-        alarm, self._alarm = self._alarm, None
-        if alarm is not None:
-            alarm.release()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.end()
 
     def _on_fork(self):
         """In a forked child, where the native thread is not: start it again."""
-        if _current is self and self._pid != os.getpid():
+        if _current is self and (self._thread is None or not self._thread.is_here()):
             self._start()
 
-    def _watch(self, alarm, ended, hub_thread):
-        """What the native thread runs."""
-        quiet_threads.add(get_ident())
-        try:
-            progress, pause = None, self.seconds
-            while not alarm.acquire(True, pause) and _current is self:
-                last, progress = progress, self._progress()
-                if progress is None:
+    def _watch(self, thread, hub_thread):
+        """What the native thread does."""
+        progress, pause = None, self.seconds
+        while not thread.sleep(pause) and _current is self:
+            last, progress = progress, self._progress()
+            if progress is None:
+                break
+            pause = self.seconds
+            if progress == last and progress != "polling":
+                if not self._signal(hub_thread):
                     break
-                pause = self.seconds
-                if progress == last and progress != "polling":
-                    if not self._signal(hub_thread):
-                        break
-                    pause = max(pause * RETRY, min(pause, MIN_RETRY))
-        finally:
-            quiet_threads.discard(get_ident())
-            ended.release()
+                pause = max(pause * RETRY, min(pause, MIN_RETRY))
 
     def _progress(self):
         """What changes whenever the loop polls or somebody has a turn; None if there is no loop any more."""
@@ -161,16 +150,6 @@ class Preemption:
             _signal.pthread_kill(hub_thread, self._signum)
         return True
 
-
-def _end():
-    """At the end of the process: a thread that wakes while the interpreter frees what it has makes CPython 3.11.2 crash."""
-    preemption = _current
-    if preemption is not None and preemption._pid == os.getpid():
-        preemption.stop()
-        preemption._ended.acquire(True, 1.0)
-
-
-atexit.register(_end)
 
 _note_signal = get_original("_thread", "interrupt_main")
 

@@ -25,7 +25,7 @@ if not pid:
     thread = monitor.thread_ident
     gevent.reinit()
     assert gevent.get_hub().periodic_monitoring_thread is monitor
-    assert monitor.pid == os.getpid()
+    assert monitor._thread.is_here()
 gevent.spawn(told.wait, 10).join()
 if not pid:
     print("child has reported" if told.is_set() else "nothing", flush=True)
