@@ -9,7 +9,7 @@ A wheel ships what it was linked with, and what distributions have is years olde
 for it, of the version below, into PREFIX, which can then be given to pkg-config. The source comes from PyPI, like everything else that a
 build needs: the source archive of pycares has it whole, and is known here by its hash. Nothing else of pycares is used.
 
-It takes pip, a C compiler, and cmake, which is installed from PyPI where the machine has none. A PREFIX that has this version
+It takes pip, a C compiler, cmake, and make or ninja; cmake and ninja are installed from PyPI where the machine has none. A PREFIX that has this version
 already is left as it is. For a new c-ares, look for the pycares release that carries it, and change the three lines.
 """
 
@@ -71,6 +71,15 @@ def fetch(folder):
     return source
 
 
+def from_pypi(folder, name):
+    """The path of the program *name*, out of the wheel of that name, which is put into *folder*."""
+    tools = folder / f"{name}-wheel"
+    run(sys.executable, "-m", "pip", "install", "-q", "--target", tools, name)
+    # The module's own before the one among the scripts: where pip puts scripts, and what they import, depends on who made the interpreter.
+    found = [each for each in tools.rglob(name) if each.is_file() and each.parent.name in ("bin", "Scripts")]
+    return min(found, key=lambda path: path.parent.parent.name != "data")
+
+
 def build(prefix):
     """c-ares in *prefix*, with its header, libcares.so and libcares.pc. RuntimeError, with what went wrong, if it cannot be made."""
     prefix = Path(prefix).resolve()
@@ -78,14 +87,13 @@ def build(prefix):
         return
     with tempfile.TemporaryDirectory() as folder:
         source = fetch(Path(folder))
-        cmake = shutil.which("cmake")
-        if cmake is None:
-            run(sys.executable, "-m", "pip", "install", "-q", "--target", Path(folder, "tools"), "cmake")
-            cmake = Path(folder, "tools", "bin", "cmake")
+        cmake = shutil.which("cmake") or from_pypi(Path(folder), "cmake")
         options = ["-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_INSTALL_PREFIX={prefix}", "-DCMAKE_INSTALL_LIBDIR=lib"]
         options += ["-DCARES_STATIC=OFF", "-DCARES_BUILD_TOOLS=OFF", "-DCARES_BUILD_TESTS=OFF"]
         # glibc has it since 2.36, and a wheel that calls it would run with nothing older; getrandom(2) serves as well.
         options += ["-DHAVE_ARC4RANDOM_BUF=OFF"]
+        if not shutil.which("make"):
+            options += ["-GNinja", f"-DCMAKE_MAKE_PROGRAM={shutil.which('ninja') or from_pypi(Path(folder), 'ninja')}"]
         made = Path(folder, "build")
         run(cmake, "-S", source, "-B", made, *options)
         # Without a number, make would start all compilers at once.
