@@ -9,8 +9,8 @@ A wheel ships what it was linked with, and what distributions have is years olde
 for it, of the version below, into PREFIX, which can then be given to pkg-config. The source comes from PyPI, like everything else that a
 build needs: the source archive of pycares has it whole, and is known here by its hash. Nothing else of pycares is used.
 
-It takes pip, a C compiler, cmake, and make or ninja; cmake and ninja are installed from PyPI where the machine has none. A PREFIX that has this version
-already is left as it is. For a new c-ares, look for the pycares release that carries it, and change the three lines.
+It takes pip, a C compiler, cmake, and make or ninja; cmake and ninja are installed from PyPI where the machine has none. A PREFIX that has
+this version already is left as it is. For a new c-ares, look for the pycares release that carries it, and change the three lines.
 """
 
 import ctypes
