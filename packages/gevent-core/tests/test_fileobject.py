@@ -990,7 +990,7 @@ def test_no_descriptors_left(path, pipe):
 def test_thread_file_flushed_at_the_very_end(tmp_path):
     """What the interpreter itself holds goes last, when no greenlet can wait any more: its file is flushed and closed where it is."""
     source = """
-import codecs, sys
+import codecs, os, sys
 from gevent.fileobject import FileObjectThread
 
 class Last:
@@ -1000,14 +1000,15 @@ class Last:
     def __call__(self, error):
         return None
 
-    def __del__(self):
+    def __del__(self, write=os.write):
         self.file.flush()
         self.file.close()
+        write(1, b"closed")  # an error would be lost here
 
 file = FileObjectThread(sys.argv[1], "wb")
 file.write(b"data")
 codecs.register_error("last", Last(file))
 """
     path = tmp_path / "file"
-    assert run_script(source, path).check().stdout == ""
+    assert run_script(source, path).check().stdout == "closed"
     assert path.read_bytes() == b"data"

@@ -636,7 +636,7 @@ class FileObjectThread(_Blocking):
         self._check_open()
         return self._in_thread(self._checked, name, args, kwargs)
 
-    def _checked(self, name, args, kwargs):
+    def _checked(self, name, args, kwargs, getattr=getattr):  # at the very end, the names of builtins are gone
         # Closed while we waited for our turn?
         self._check_open()
         return getattr(self._io, name)(*args, **kwargs)
@@ -669,9 +669,10 @@ class FileObjectThread(_Blocking):
                 error = None  # it refers to this frame
         return value
 
-    def _can_use_threads(self):
+    def _can_use_threads(self, is_finalizing=sys.is_finalizing):
         """Whether we are in the native thread of the pool's hub, and the interpreter is not ending: then nobody can wait any more."""
-        return get_hub_if_exists() is self.threadpool.hub and not sys.is_finalizing()
+        # At the very end the names of modules are None.
+        return not is_finalizing() and get_hub_if_exists() is self.threadpool.hub
 
     def _check_can_wait(self):
         # Before anything is done, so that who takes the error may do it again elsewhere: Hub.print_exception does.
