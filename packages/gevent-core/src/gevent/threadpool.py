@@ -471,11 +471,13 @@ class ThreadPool(GroupMappingMixin):
         """How many tasks are not finished."""
         return len(self._unfinished)
 
-    def __del__(self):
+    def __del__(self, getpid=os.getpid):  # which may be called when this module has been cleared
         queue = self.__dict__.get("task_queue")
         if queue is None:  # __init__ failed
             return
-        queue.abandon()
+        # A forked child has no threads to end, and what they sleep on may have been in use just then.
+        if getpid() == self.pid:
+            queue.abandon()
         watcher = self.__dict__.get("fork_watcher")
         if watcher is not None:
             try:
@@ -520,6 +522,7 @@ class ThreadPool(GroupMappingMixin):
 
     def adjust(self):
         """End the threads that are more than :attr:`maxsize`. They end after their task; this does not wait."""
+        self._check_process()
         if self.task_queue.size > self._maxsize:
             self.task_queue.resize(self._maxsize)
 

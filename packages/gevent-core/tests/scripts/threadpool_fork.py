@@ -9,6 +9,7 @@ import threading
 
 import gevent
 from gevent.threadpool import ThreadPool
+from gevent_testkit import collect_garbage
 from gevent_testkit.children import status_of_child
 
 how = sys.argv[1]
@@ -19,15 +20,24 @@ for pool in pools:
     barrier = threading.Barrier(3, timeout=20)
     pool.map(lambda _, barrier=barrier: barrier.wait(), range(3))
     assert pool.size == 3, pool
+dropped = [ThreadPool(1)]
+dropped[0].size = 1
 
 
 def child():
+    queue = dropped[0].task_queue
+    dropped.clear()
+    collect_garbage()
+    assert queue.size == 1, "a thread that is in the parent was told to end, by a lock that may be in use there"
     if how == "reinit":
         gevent.reinit()
     elif how == "loop":
         hub.loop.reinit()
         gevent.sleep(0.0001)
         assert own.pid == os.getpid(), "the fork watcher has not told the pool"
+    else:
+        own.maxsize = 2
+        own.maxsize = 3
     for pool in pools:
         assert pool.apply(os.getpid) == os.getpid()
         assert pool.size == 1, pool
