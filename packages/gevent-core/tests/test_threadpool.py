@@ -17,6 +17,7 @@ import gevent
 import pytest
 from gevent import threadpool
 from gevent._config import Setting, config
+from gevent.core import held_lock
 from gevent.event import AsyncResult, Event
 from gevent.exceptions import BlockingSwitchOutError, InvalidThreadUseError
 from gevent.greenlet import Greenlet
@@ -721,6 +722,30 @@ def test_random_use(make_pool):
     pool.kill()
     assert (len(pool), pool._semaphore.counter, pool.size, pool.task_queue.leaving) == (0, pool.maxsize, 0, 0)
     assert get_hub().loop.activecnt == 0
+
+
+def test_many_short_tasks(make_pool):
+    """Of very many tasks each is done once, and has its own result, while the threads fall asleep, are woken and end all the time."""
+    pool = make_pool(4, idle_task_timeout=0.0001)
+    users, turns, done = 5, 300, []
+
+    def work(number):
+        done.append(number)
+        return -number
+
+    def user(first):
+        for number in range(first, first + 11 * turns, 11):
+            assert pool.apply(work, (number,)) == -number
+            results = [pool.spawn(work, each) for each in range(number + 1, number + 11)]
+            assert [each.get(timeout=PATIENCE) for each in results] == [-each for each in range(number + 1, number + 11)]
+
+    gevent.joinall([gevent.spawn(user, 11 * turns * each) for each in range(users)], raise_error=True)
+    assert sorted(done) == list(range(11 * turns * users))
+
+
+def test_threads_sleep_on_what_the_loop_wakes_best(pool):
+    """On PyPy, threads that sleep on the interpreter's own locks are woken a tenth of a millisecond late."""
+    assert type(Worker().wake) is type(held_lock())
 
 
 def no_thread(*args):

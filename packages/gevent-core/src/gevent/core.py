@@ -98,6 +98,7 @@ current_loop = _backend.current_loop
 set_current_loop = _backend.set_current_loop
 add_plain_type = _backend.add_plain_type
 leave_behind = _backend.leave_behind
+held_lock = _backend.held_lock
 install_stack_chunk_cache = _backend.install_stack_chunk_cache
 stack_chunk_cache_size = _backend.stack_chunk_cache_size
 

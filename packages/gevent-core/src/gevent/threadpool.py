@@ -14,7 +14,7 @@ to the loop. From its start to its delivery it holds the loop open, so that whoe
 
 *A worker* is a native thread with a native lock of its own to sleep on. It looks for its next task, and goes to the list of idle
 workers if there is none, *before* it posts what it did: so whoever gets the result finds the worker idle, and a program that makes
-one call after the other needs one thread only.
+one call after the other needs one thread only. It is woken by the loop's backend: on PyPy, that takes care to do it while the GIL is free.
 
 *Threads.* :class:`TaskQueue` is all that workers and the hub's thread share; its lock guards every change, nothing here relies on
 the GIL. Workers refer to the queue and not to the pool, so that a pool that is dropped ends its threads. All else belongs to the hub's
@@ -33,6 +33,7 @@ from gevent._config import import_on_demand
 from gevent._originals import allocate_lock, get_ident, get_original, start_new_thread
 from gevent._switching import get_hub, get_hub_if_exists, quiet_threads
 from gevent._waiting import WaitQueue
+from gevent.core import held_lock
 from gevent.event import AsyncResult, Event
 from gevent.exceptions import InvalidThreadUseError
 from gevent.hub import getcurrent, reinit
@@ -180,8 +181,7 @@ class Worker:
         self.started = False
         self.coming = False  # called or started, and has not looked for a task yet
         self.told = False  # to end
-        self.wake = allocate_lock()
-        self.wake.acquire()
+        self.wake = held_lock()
 
 
 _SLEEP = object()

@@ -612,6 +612,9 @@ cdef int _plain_count = 1
 _plain_types[0] = <PyTypeObject*>greenlet
 
 
+held_lock = _contract.held_lock
+
+
 def add_plain_type(cls):
     """Declare that *cls* has no ``switch_out`` method. Without effect on an interpreted class, which could be given one."""
     global _plain_count

@@ -19,7 +19,9 @@ arguments, or None if it was taken back. Its ticket is its position, counted fro
 *Switching* goes through the hub. There is no hand-over: the frame of a greenlet that leaves would keep the next one alive.
 
 *Threads.* What other threads post goes through a deque, whose ends are safe to use from any thread, and ``gevent_send``, which has a
-lock in C: nothing of Python runs while it is held, so neither a signal handler nor a finalizer can run into it.
+lock in C: nothing of Python runs while it is held, so neither a signal handler nor a finalizer can run into it. A thread is woken by
+C code that does not hold the interpreter's lock (:class:`held_lock`), for PyPy's is not handed over to who waits for it: that
+one looks again every tenth of a millisecond.
 """
 
 import _signal  # not signal: that imports enum, for names that nobody here needs
@@ -179,6 +181,28 @@ def set_current_loop(current):
     if current is not None and not isinstance(current, loop):
         raise TypeError(f"the current loop is a loop or None, not {current!r}")
     _thread.loop = current
+
+
+class held_lock:
+    """A native lock that is held from the beginning, for one native thread to sleep on until another one calls :meth:`release`.
+
+    The interpreter's own does the same, and wakes the thread while the caller holds the GIL.
+    """
+
+    __slots__ = ("_c",)
+
+    def __init__(self):
+        self._c = ffi.new("gevent_lock *")
+        lib.gevent_lock_init_held(self._c)
+
+    def acquire(self, blocking=True, timeout=-1):
+        """Wait for the lock, at most *timeout* seconds if that is not -1; returns whether it is ours now."""
+        return bool(lib.gevent_lock_acquire(self._c, timeout if blocking else 0.0))
+
+    def release(self):
+        """Let go of the lock, from any native thread. RuntimeError if nobody holds it."""
+        if not lib.gevent_lock_release(self._c):
+            raise RuntimeError("release unlocked lock")
 
 
 def add_plain_type(cls):

@@ -63,6 +63,7 @@ struct ev_loop;
 typedef struct { int active; int pending; int priority; ...; } ev_watcher;
 typedef struct { int slot; int queued; int revents; int unref; ev_watcher *w; ...; } gevent_watcher;
 typedef struct { int slot; int queued; int revents; int timing; ...; } gevent_park;
+typedef struct { ...; } gevent_lock;
 typedef struct {
     struct ev_loop *ptr;
     int *events;
@@ -101,6 +102,10 @@ int gevent_wakeup_renew(gevent_loop *);
 int gevent_take_sigchld(gevent_loop *, int number);
 void gevent_release_sigchld(gevent_loop *);
 void gevent_catch_system_errors(void);
+
+void gevent_lock_init_held(gevent_lock *);
+int gevent_lock_acquire(gevent_lock *, double seconds);
+int gevent_lock_release(gevent_lock *);
 
 void gevent_park_init(gevent_park *);
 void gevent_park_set(gevent_park *, int fd, int events);

@@ -4,7 +4,8 @@
  * Python finds the object, at the end of an array. After each round Python walks the array. An interpreter with a JIT compiles
  * that walk together with what the events lead to, while each call from C into Python would begin outside of compiled code.
  *
- * Only the native thread that runs the loop touches any of this, but for `ptr` and gevent_send(): see `lock`.
+ * Only the native thread that runs the loop touches any of this, but for `ptr` and gevent_send(), see `lock`, and the locks that
+ * threads sleep on.
  */
 #ifndef GEVENT_GATHER_H
 #define GEVENT_GATHER_H
@@ -412,6 +413,81 @@ static int gevent_stat_read(gevent_watcher *p, int before, long long *numbers, d
     times[1] = data->st_mtime;
     times[2] = data->st_ctime;
     return data->st_nlink != 0;
+}
+
+/* ---- Locks to sleep on ---------------------------------------------------------------------- */
+
+/* Whoever calls these lets go of the interpreter's lock, so that the thread that is woken finds it free. A forked child leaves those
+ * alone that it has from its parent: a thread that it does not have may be in the middle of one. */
+typedef struct {
+    pthread_mutex_t guard;
+    pthread_cond_t released;
+    int held;
+} gevent_lock;
+
+/* There is no opposite: destroying a condition waits for the threads that wait for it, and those a forked child does not have. */
+static void gevent_lock_init_held(gevent_lock *l) {
+    pthread_condattr_t attributes;
+    pthread_mutex_init(&l->guard, NULL);
+    pthread_condattr_init(&attributes);
+#ifndef __APPLE__
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+#endif
+    pthread_cond_init(&l->released, &attributes);
+    pthread_condattr_destroy(&attributes);
+    l->held = 1;
+}
+
+/* Returns 0 if nobody held it. */
+static int gevent_lock_release(gevent_lock *l) {
+    int held;
+    pthread_mutex_lock(&l->guard);
+    held = l->held;
+    l->held = 0;
+    pthread_mutex_unlock(&l->guard);
+    pthread_cond_signal(&l->released);      /* after the unlock: a thread that runs at once does not meet the mutex */
+    return held;
+}
+
+#define GEVENT_LONG_TIME 1e9        /* seconds: 31 years, and no overflow where time_t has 32 bits */
+
+/* Wait for it, at most so many seconds unless that is negative. Returns whether the caller has it now. */
+static int gevent_lock_acquire(gevent_lock *l, double seconds) {
+    struct timespec until = {0, 0};
+    int acquired, error = 0;
+    if (seconds >= 0.0) {
+        if (seconds > GEVENT_LONG_TIME)
+            seconds = GEVENT_LONG_TIME;
+        until.tv_sec = (time_t)seconds;
+        until.tv_nsec = (long)((seconds - (double)until.tv_sec) * 1e9);
+#ifndef __APPLE__
+        {
+            struct timespec now;
+            clock_gettime(CLOCK_MONOTONIC, &now);
+            until.tv_sec += now.tv_sec;
+            until.tv_nsec += now.tv_nsec;
+            if (until.tv_nsec >= 1000000000L) {
+                until.tv_nsec -= 1000000000L;
+                until.tv_sec++;
+            }
+        }
+#endif
+    }
+    pthread_mutex_lock(&l->guard);
+    while (l->held && !error) {
+        if (seconds < 0.0)
+            error = pthread_cond_wait(&l->released, &l->guard);
+        else
+#ifdef __APPLE__
+            error = pthread_cond_timedwait_relative_np(&l->released, &l->guard, &until);
+#else
+            error = pthread_cond_timedwait(&l->released, &l->guard, &until);
+#endif
+    }
+    acquired = !l->held;
+    l->held = 1;
+    pthread_mutex_unlock(&l->guard);
+    return acquired;
 }
 
 /* ---- Rounds --------------------------------------------------------------------------------- */
