@@ -2,7 +2,8 @@
 
 Every test that takes ``core`` or ``loop`` runs once for each backend in BACKENDS; one that is not built is skipped and says so. What
 changes the whole process (forking, default loops, process-wide signal state, exit) is a script in ``scripts/core_*.py``, run as a
-child. What both give back (references, memory, descriptors) is in ``test_core_resources.py``.
+child. What both give back (references, memory, descriptors) is in ``test_core_resources.py``, what threads sleep on in
+``test_held_lock.py``.
 """
 
 import contextlib
@@ -1213,47 +1214,6 @@ def test_loops_in_two_threads_can_wake_each_other(core):
     for loop in loops:
         loop.destroy()
     assert seen == [list(range(0, rounds + 1, 2)), list(range(1, rounds + 1, 2))]
-
-
-def test_held_lock(core):
-    """It is held at first, is acquired once for each release, whichever came first, and waits no longer than it is told to."""
-    lock = core.held_lock()
-    assert not lock.acquire(False)
-    before = time.monotonic()
-    assert not lock.acquire(True, 0.02)
-    assert 0.019 < time.monotonic() - before < 10
-    for timeout in (-1, 0, 0.5, 100_000.0):
-        lock.release()
-        assert lock.acquire(True, timeout)
-    assert not lock.acquire(True, 0)
-    lock.release()
-    with pytest.raises(RuntimeError):
-        lock.release()
-    assert lock.acquire()
-
-
-def test_held_lock_between_two_threads(core):
-    """Nobody who sleeps is forgotten: with a limit or without, and where that is just over."""
-    ping, pong = core.held_lock(), core.held_lock()
-    turns = 3000
-    answered = []
-
-    def answer():
-        for number in range(turns):
-            while not ping.acquire(True, (-1, 100_000.0, 0.00001)[number % 3]):
-                pass
-            answered.append(number)
-            pong.release()
-
-    thread = threading.Thread(target=answer, daemon=True)
-    thread.start()
-    for number in range(turns):
-        ping.release()
-        assert pong.acquire(True, 20), number
-        assert answered[-1] == number
-    thread.join()
-    assert not ping.acquire(False)
-    assert not pong.acquire(False)
 
 
 # ---- What all watchers share -----------------------------------------------------------------------------------------------------

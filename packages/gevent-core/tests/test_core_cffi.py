@@ -1,10 +1,6 @@
-"""What the loop through cffi has to bear since it is written in Python, signal handlers and finalizers between any two steps, and what
-it does for the sake of PyPy."""
+"""What the loop through cffi has to bear since it is written in Python: signal handlers and finalizers come between any two steps."""
 
-import os
 import sys
-import threading
-import time
 
 import pytest
 
@@ -64,36 +60,3 @@ def test_what_is_taken_back_in_the_middle_of_its_turn():
         assert outcomes == {True, False}
     finally:
         loop.destroy()
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the two threads cannot be put on one processor")
-def test_the_interpreters_lock_is_free_as_a_held_lock_is_released():
-    """Who is woken can run before the releaser goes on, which PyPy would not see to for a tenth of a millisecond."""
-    lock, back = cffi.held_lock(), cffi.held_lock()
-    woken, over = [], False
-
-    def sleeper():
-        while lock.acquire() and not over:
-            woken.append(True)
-            back.release()
-
-    interval, processors = sys.getswitchinterval(), os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(processors)})
-    thread = threading.Thread(target=sleeper, daemon=True)
-    thread.start()
-    sys.setswitchinterval(10)  # seconds: nobody is made to give way
-    try:
-        deadline = time.monotonic() + 20
-        at_once = False
-        while not at_once and time.monotonic() < deadline:  # the system may let the releaser go on first, but not always
-            woken.clear()
-            lock.release()
-            at_once = bool(woken)
-            assert back.acquire(True, 20)
-    finally:
-        sys.setswitchinterval(interval)
-        over = True
-        lock.release()
-        thread.join()
-        os.sched_setaffinity(0, processors)
-    assert at_once

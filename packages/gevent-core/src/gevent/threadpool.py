@@ -14,7 +14,8 @@ to the loop. From its start to its delivery it holds the loop open, so that whoe
 
 *A worker* is a native thread with a native lock of its own to sleep on. It looks for its next task, and goes to the list of idle
 workers if there is none, *before* it posts what it did: so whoever gets the result finds the worker idle, and a program that makes
-one call after the other needs one thread only. It is woken by the loop's backend: on PyPy, that takes care to do it while the GIL is free.
+one call after the other needs one thread only. The lock is of the loop's backend, which sees to it that the GIL is free as the worker is
+woken, unless a burst of tasks is better done by one that is woken once.
 
 *Threads.* :class:`TaskQueue` is all that workers and the hub's thread share; its lock guards every change, nothing here relies on
 the GIL. Workers refer to the queue and not to the pool, so that a pool that is dropped ends its threads. All else belongs to the hub's

@@ -63,6 +63,9 @@ cdef struct State:
     PyObject* thread_state          # PyThreadState* while the GIL is let go
     libev.ev_signal sigchld
     int sigchld_on
+    unsigned int woke_in            # the round in which its thread woke another one last
+    int woken                       # how often it wanted to let go of the GIL for that in this round
+    int waking_pause                # rounds with such wishes until one is granted again
 
 
 cdef class loop:

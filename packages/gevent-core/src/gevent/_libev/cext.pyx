@@ -26,6 +26,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.pythread cimport (
+    PY_LOCK_ACQUIRED,
     PyThread_acquire_lock,
     PyThread_allocate_lock,
     PyThread_free_lock,
@@ -34,7 +35,7 @@ from cpython.pythread cimport (
 )
 from cpython.ref cimport Py_CLEAR, Py_DECREF, Py_INCREF, Py_XDECREF, Py_XINCREF
 from libc.errno cimport EBADF, errno
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, ceil
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport strerror
 
@@ -74,6 +75,10 @@ cdef extern from "Python.h":
     int PyCallable_Check(object)
     PyTypeObject* Py_TYPE(PyObject*)
     unsigned long Py_TPFLAGS_HEAPTYPE
+
+cdef extern from "Python.h" nogil:
+    ctypedef long long PY_TIMEOUT_T     # microseconds
+    int PyThread_acquire_lock_timed(void* lock, PY_TIMEOUT_T limit, int interruptible)
 
 cdef extern from "chunks.h":
     int gevent_chunk_cache_install(unsigned int limit)
@@ -603,6 +608,95 @@ cdef void _close_wakeup_pipe(State* s) noexcept:
     s.wakeup_fds[0] = s.wakeup_fds[1] = -1
 
 
+# ---- Waking threads ----------------------------------------------------------------------------------------------------------
+
+cdef enum:
+    WAKINGS = 2         # between two polls that may be done without the GIL
+    PAUSE = 16          # rounds for which who wanted more does not get any
+
+cdef double LONG_TIME = 1e9     # seconds: 31 years, and no overflow
+
+
+cdef class held_lock:
+    """A native lock that is held from the beginning, for one native thread to sleep on until another one calls :meth:`release`.
+
+    The interpreter's own does the same, and wakes the thread while the caller holds the GIL: see :func:`_may_let_go`.
+    """
+
+    cdef void* lock
+    cdef bint held
+
+    def __cinit__(self):
+        self.lock = PyThread_allocate_lock()
+        if self.lock is NULL:
+            raise MemoryError("no lock can be made")
+        PyThread_acquire_lock(self.lock, WAIT_LOCK)
+        self.held = True
+
+    def __init__(self):
+        """There are no arguments; without this, any would do."""
+
+    def __dealloc__(self):
+        if self.lock is not NULL:
+            PyThread_free_lock(self.lock)
+
+    def acquire(self, blocking=True, double timeout=-1.0):
+        """Wait for the lock, at most *timeout* seconds if that is not -1; returns whether it is ours now."""
+        cdef PY_TIMEOUT_T limit = -1
+        cdef bint acquired
+        if not blocking:
+            limit = 0
+        elif timeout >= 0.0:
+            limit = <PY_TIMEOUT_T>ceil(min(timeout, LONG_TIME) * 1e6)
+        with nogil:
+            acquired = PyThread_acquire_lock_timed(self.lock, limit, 0) == PY_LOCK_ACQUIRED
+        if acquired:
+            self.held = True
+        return acquired
+
+    def release(self):
+        """Let go of the lock, from any native thread. RuntimeError if nobody holds it."""
+        if not self.held:
+            raise RuntimeError("release unlocked lock")
+        self.held = False       # now, for who is woken may set it before we are back
+        if _may_let_go():
+            with nogil:
+                PyThread_release_lock(self.lock)
+        else:
+            PyThread_release_lock(self.lock)
+
+
+cdef bint _may_let_go() noexcept:
+    """Whether the GIL is to be free as the calling thread wakes another one.
+
+    Who is woken and finds the GIL taken has been woken for nothing, and again by whoever then lets go of it. Who finds it free does what
+    it was woken for in the middle of the waker's call, where there is one processor: good for a caller that will wait for that and
+    nothing else. But a burst of calls would cost two switches of threads each, where one thread, woken once, does them all when the loop
+    polls. So not if other greenlets can run, and not in a round in which the caller has done it a few times. Whoever comes so far is
+    bursting, and will be, so it is not done in the next rounds at all.
+    """
+    cdef PyObject* current = <PyObject*>libev.gevent_tls_get()
+    cdef State* s
+    cdef unsigned int round
+    if current is NULL:             # a thread of a pool, that has a task to do itself
+        return False
+    s = (<loop>current).s
+    if s is NULL or s.ptr is NULL:
+        return False
+    round = libev.ev_iteration(s.ptr)
+    if s.woke_in != round:
+        if s.woken > WAKINGS:
+            s.waking_pause = PAUSE
+        elif s.waking_pause > 0:
+            s.waking_pause -= 1
+        s.woke_in = round
+        s.woken = 0
+    if s.waking_pause > 0 or s.head != s.tail or s.woken > WAKINGS:
+        return False
+    s.woken += 1
+    return s.woken <= WAKINGS
+
+
 # ---- Leaving a greenlet ------------------------------------------------------------------------------------------------------
 
 # Types that are known to have no switch_out method, so that most switches need no look-up. `greenlet` and, once it exists,
@@ -610,9 +704,6 @@ cdef void _close_wakeup_pipe(State* s) noexcept:
 cdef PyTypeObject* _plain_types[4]
 cdef int _plain_count = 1
 _plain_types[0] = <PyTypeObject*>greenlet
-
-
-held_lock = _contract.held_lock
 
 
 def add_plain_type(cls):

@@ -195,7 +195,7 @@ class held_lock:
         self._c = ffi.new("gevent_lock *")
         lib.gevent_lock_init_held(self._c)
 
-    def acquire(self, blocking=True, timeout=-1):
+    def acquire(self, blocking=True, timeout=-1.0):
         """Wait for the lock, at most *timeout* seconds if that is not -1; returns whether it is ours now."""
         return bool(lib.gevent_lock_acquire(self._c, timeout if blocking else 0.0))
 

@@ -7,8 +7,6 @@ is checked here, once, before either backend hands it on.
 import _signal  # not signal: that imports enum, for names that nobody here needs
 import sys
 
-from gevent._originals import allocate_lock
-
 #: Stands for the event mask when it is the first of a watcher's arguments.
 EVENTS = type("EVENTS", (), {"__repr__": lambda self: "gevent.core.EVENTS", "__slots__": ()})()
 
@@ -204,13 +202,6 @@ def path_to_bytes(path):
     if b"\0" in path:
         raise ValueError(f"embedded NUL in path {path!r}")
     return path
-
-
-def held_lock():
-    """A native lock that is held from the beginning, for one native thread to sleep on until another one calls ``release()``."""
-    lock = allocate_lock()
-    lock.acquire()
-    return lock
 
 
 def index(value, what):
