@@ -121,7 +121,7 @@ def sleeper(lock, limit):
     answers.release()
 
 for number, lock in enumerate(asleep):
-    _thread.start_new_thread(sleeper, (lock, (-1, 1000, 0.001)[number % 3]))
+    _thread.start_new_thread(sleeper, (lock, (-1, 1000)[number % 2]))
 for lock in asleep[:3]:
     lock.release()
     assert answers.acquire(True, 20)
@@ -134,7 +134,7 @@ for _ in range(20):
         _thread.start_new_thread(sleeper, (lock, -1))
         lock.release()
         assert answers.acquire(True, 20)
-        _thread.start_new_thread(sleeper, (held_lock(), 0.001))
+        _thread.start_new_thread(sleeper, (held_lock(), 1000))
         _thread.start_new_thread(sleeper, (held_lock(), -1))
         sys.exit(7)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
