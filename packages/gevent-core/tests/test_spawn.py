@@ -12,6 +12,7 @@ import pytest
 from gevent.event import Event
 from gevent.hub import get_hub
 from gevent_testkit import REFERENCE_COUNTING, run_script
+from gevent_testkit.greenlets import sleepers
 
 SCRIPTS = pathlib.Path(__file__).parent / "scripts"
 
@@ -553,10 +554,6 @@ def test_killall_with_oneself_among_them():
 
 
 # ---- joinall ---------------------------------------------------------------------------------------------------------------------
-
-
-def sleepers(*times):
-    return [gevent.spawn(lambda t=t: (gevent.sleep(t), t)[1]) for t in times]
 
 
 def test_joinall_returns_them_in_the_order_they_ended():

@@ -16,6 +16,7 @@ from gevent.lock import BoundedSemaphore, RLock, Semaphore
 from gevent.queue import Channel, JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
 from gevent.thread import LockType
 from gevent_testkit import REFERENCE_COUNTING
+from gevent_testkit.greenlets import sleepers
 
 
 class Failure(Exception):
@@ -79,10 +80,6 @@ def reports():
     hub.handle_error = lambda context, type, value, tb: found.append(value)
     yield found
     del hub.handle_error
-
-
-def sleepers(*times):
-    return [gevent.spawn(lambda t=t: (gevent.sleep(t), t)[1]) for t in times]
 
 
 # ---- wait -----------------------------------------------------------------------------------------------------------------------

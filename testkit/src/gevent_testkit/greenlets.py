@@ -3,6 +3,7 @@
 from time import sleep as block
 
 import gevent
+from gevent.event import Event
 from gevent.hub import get_hub
 
 
@@ -39,6 +40,24 @@ def waiting(function, *args, **kwargs):
     job = gevent.spawn(function, *args, **kwargs)
     gevent.sleep(0)
     return job
+
+
+def sleepers(*times):
+    """Greenlets that end, and return, so many seconds after one moment: in that order, however long each takes to begin."""
+
+    def sleep(seconds, timer, over):
+        try:
+            over.wait()
+        finally:
+            timer.close()
+        return seconds
+
+    jobs = []
+    for seconds in times:
+        timer, over = get_hub().loop.timer(seconds), Event()
+        timer.start(over.set, update=False)
+        jobs.append(gevent.spawn(sleep, seconds, timer, over))
+    return jobs
 
 
 def settle():
