@@ -71,7 +71,7 @@ BRIEF = [
     *(
         f"packages/gevent-core/tests/test_{name}.py"
         for name in (
-            *("greenlet", "switching", "waiting", "event", "lock", "queue", "local", "timeout", "pool", "hub"),
+            *("greenlet", "switching", "waiting", "event", "lock", "queue", "local", "timeout", "pool", "hub", "held_lock"),
             *("socket", "select", "server", "thread", "threading", "threadpool", "ssl"),
         )
     ),
