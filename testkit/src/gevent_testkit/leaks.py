@@ -7,7 +7,8 @@ the hub a few turns, collect garbage, wait a moment for threads to end, and then
 
 PyPy has no ``gc.freeze``, and looking through all objects, or collecting garbage, takes it a good part of a second. There greenlets are
 noted as they are made, and only those count that have a stack or are about to get one: whether something still refers to another one,
-only a collection could tell, and not even that, since the JIT may keep what was in the registers of a few dozen greenlets.
+only a collection could tell, and not even that, since the JIT may keep what was in the registers of a few dozen greenlets. Those may be
+hubs of native threads that have ended, so a loop's own descriptors do not count either.
 """
 
 import contextlib
@@ -26,6 +27,8 @@ THREAD_GRACE = 1.0
 _PROC = "/proc"
 _FD_FOLDER = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 _TASK_FOLDER = "/proc/self/task"
+#: What libev opens for a loop.
+_OF_LOOPS = ("anon_inode:[eventpoll]", "anon_inode:[eventfd]")
 
 
 def warm_up():
@@ -102,7 +105,9 @@ def _descriptors():
     found = {}
     for name in os.listdir(_FD_FOLDER):
         with contextlib.suppress(OSError):
-            found[int(name)] = os.readlink(f"{_FD_FOLDER}/{name}")
+            target = os.readlink(f"{_FD_FOLDER}/{name}")
+            if REFERENCE_COUNTING or target not in _OF_LOOPS:
+                found[int(name)] = target
     return found
 
 
