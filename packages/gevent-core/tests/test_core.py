@@ -2663,6 +2663,12 @@ def test_fork_and_reinit(backend, which):
 
 
 @pytest.mark.parametrize("which", ["default", "other"])
+def test_fork_while_threads_send(backend, which):
+    """A thread that was sending just then is not in the child, and what it held does not keep the child's senders waiting."""
+    script("fork_sending", backend, which)
+
+
+@pytest.mark.parametrize("which", ["default", "other"])
 def test_fork_inside_a_callback(backend, which):
     script("fork_inside", backend, which)
 

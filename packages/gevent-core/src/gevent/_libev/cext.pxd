@@ -51,8 +51,7 @@ cdef struct State:
     PyObject* started               # borrowed: head of the list of started watchers
     PyObject* later                 # owned: head of the list of call_later()'s parks
 
-    void* lock                      # guards `posted`, and `ptr` while another thread posts
-    Posted* posted
+    Posted* posted                  # as all loops: under gevent_lock_loops(), and `ptr` while another thread posts
     Posted** posted_end
     libev.ev_async inbox            # tells the loop that something was posted
     libev.ev_io wakeup              # tells the loop that a Python signal came

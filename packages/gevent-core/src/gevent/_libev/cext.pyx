@@ -15,8 +15,8 @@ between an event in the kernel and the switch to the greenlet no Python code run
 greenlet ("hand-over"): the order is that of the queue either way, at half the switches. Each batch is bounded in number and time,
 so that a chain of greenlets that wake one another cannot keep the loop from polling.
 
-*Threads.* All of a loop belongs to one native thread. Others may only *post*: a list under a lock of its own, and an ``ev_async``
-that tells the loop. ``ready``, ``run_callback`` and ``Park.wake`` called from another thread post by themselves.
+*Threads.* All of a loop belongs to one native thread. Others may only *post*: a list under the lock of all loops, and an
+``ev_async`` that tells the loop. ``ready``, ``run_callback`` and ``Park.wake`` called from another thread post by themselves.
 
 *Signals and children.* libev's "default loop" is never used: it would take SIGCHLD and reap every child of the process. What is
 the default loop here is an ordinary one that the main thread's hubs share.
@@ -209,6 +209,8 @@ cdef void _on_system_error(const char* message) noexcept with gil:
 
 
 libev.ev_set_syserr_cb(<void*>_on_system_error)
+if libev.gevent_guard_forks():
+    raise MemoryError("pthread_atfork(3) failed")
 
 # ---- The ready queue ---------------------------------------------------------------------------------------------------------
 
@@ -330,13 +332,13 @@ cdef bint _post(State* s, int kind, PyObject* target, PyObject* args) except -1:
     posted.next = NULL
     with nogil:
         # The holder never needs the GIL, so this cannot deadlock; it is short, so it hardly ever waits.
-        PyThread_acquire_lock(s.lock, WAIT_LOCK)
+        libev.gevent_lock_loops()
         gone = s.ptr is NULL
         if not gone:
             s.posted_end[0] = posted
             s.posted_end = &posted.next
             libev.ev_async_send(s.ptr, &s.inbox)
-        PyThread_release_lock(s.lock)
+        libev.gevent_unlock_loops()
     if gone:
         PyMem_RawFree(posted)
         Py_DECREF(<object>target)
@@ -352,11 +354,11 @@ cdef int _must_post(State* s, int kind, PyObject* target, PyObject* args) except
 
 cdef Posted* _take_posted(State* s) noexcept nogil:
     cdef Posted* first
-    PyThread_acquire_lock(s.lock, WAIT_LOCK)
+    libev.gevent_lock_loops()
     first = s.posted
     s.posted = NULL
     s.posted_end = &s.posted
-    PyThread_release_lock(s.lock)
+    libev.gevent_unlock_loops()
     return first
 
 
@@ -396,7 +398,6 @@ cdef State* _state_new(unsigned int flags) except NULL:
         raise MemoryError("no memory for a loop")
     s.mask = 255
     s.ring = <Entry*>PyMem_RawCalloc(s.mask + 1, sizeof(Entry))
-    s.lock = PyThread_allocate_lock()
     # The pipe is made now and not when it is needed, lest it get the number of a descriptor that somebody closed and still
     # watches. And libev asks for a pipe of its own again and again until it gets one: better to find out before.
     s.wakeup_fds[0] = s.wakeup_fds[1] = -1
@@ -410,11 +411,9 @@ cdef State* _state_new(unsigned int flags) except NULL:
             libev.ev_loop_destroy(s.ptr)
             s.ptr = NULL
             (&errno)[0] = number
-    if s.ring is NULL or s.lock is NULL or s.ptr is NULL:
+    if s.ring is NULL or s.ptr is NULL:
         number = errno
         PyMem_RawFree(s.ring)
-        if s.lock is not NULL:
-            PyThread_free_lock(s.lock)
         if s.ptr is not NULL:
             libev.ev_loop_destroy(s.ptr)
         _close_wakeup_pipe(s)
@@ -440,7 +439,6 @@ cdef void _state_unref(State* s) noexcept:
     if s.refs == 0:
         _state_destroy(s)
         PyMem_RawFree(s.fresh)
-        PyThread_free_lock(s.lock)
         PyMem_RawFree(s.ring)
         PyMem_RawFree(s)
 
@@ -462,9 +460,9 @@ cdef void _state_destroy(State* s) noexcept:
         _release_sigchld(s)
     _drop_wakeup(s)
     with nogil:
-        PyThread_acquire_lock(s.lock, WAIT_LOCK)
+        libev.gevent_lock_loops()
         s.ptr = NULL
-        PyThread_release_lock(s.lock)
+        libev.gevent_unlock_loops()
         posted = _take_posted(s)
     libev.ev_ref(ptr)
     libev.ev_async_stop(ptr, &s.inbox)
@@ -1389,15 +1387,6 @@ cdef class loop:
     def reinit(self):
         """Make the loop usable in a forked child. Only the child calls this, before the loop runs there."""
         cdef State* s = _check(self)
-        cdef void* lock = PyThread_allocate_lock()
-        if lock is NULL:
-            raise MemoryError("no memory for a lock")
-        # Another thread may have held the lock while we forked, and it is not here to let go of it. The old one is left as it is.
-        s.lock = lock
-        # That thread may also have been between its two steps.
-        s.posted_end = &s.posted
-        while s.posted_end[0] is not NULL:
-            s.posted_end = &s.posted_end[0].next
         s.pid = getpid()
         s.thread = libev.gevent_thread_ident()
         armed = s.armed
@@ -2597,11 +2586,11 @@ cdef class async_(watcher):
         cdef State* s = self._ready_state()
         cdef bint gone
         with nogil:
-            PyThread_acquire_lock(s.lock, WAIT_LOCK)        # against destroy() in the loop's thread
+            libev.gevent_lock_loops()       # against destroy() in the loop's thread
             gone = s.ptr is NULL
             if not gone:
                 libev.ev_async_send(s.ptr, &self._async)
-            PyThread_release_lock(s.lock)
+            libev.gevent_unlock_loops()
         if gone:
             raise ValueError("operation on destroyed loop")
 

@@ -257,6 +257,8 @@ def _on_system_error(message, number):
 
 
 lib.gevent_catch_system_errors()
+if lib.gevent_guard_forks():
+    raise MemoryError("pthread_atfork(3) failed")
 
 # ---- The ready queue ---------------------------------------------------------------------------------------------------------
 

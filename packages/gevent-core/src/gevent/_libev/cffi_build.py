@@ -102,6 +102,7 @@ int gevent_wakeup_renew(gevent_loop *);
 int gevent_take_sigchld(gevent_loop *, int number);
 void gevent_release_sigchld(gevent_loop *);
 void gevent_catch_system_errors(void);
+int gevent_guard_forks(void);
 
 void gevent_lock_init_held(gevent_lock *);
 int gevent_lock_acquire(gevent_lock *, double seconds);

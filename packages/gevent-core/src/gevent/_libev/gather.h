@@ -4,8 +4,8 @@
  * Python finds the object, at the end of an array. After each round Python walks the array. An interpreter with a JIT compiles
  * that walk together with what the events lead to, while each call from C into Python would begin outside of compiled code.
  *
- * Only the native thread that runs the loop touches any of this, but for `ptr` and gevent_send(), see `lock`, and the locks that
- * threads sleep on.
+ * Only the native thread that runs the loop touches any of this, but for `ptr` and gevent_send(), see gevent_lock_loops(), and the
+ * locks that threads sleep on.
  */
 #ifndef GEVENT_GATHER_H
 #define GEVENT_GATHER_H
@@ -56,8 +56,7 @@ typedef struct {
 } gevent_park;
 
 typedef struct {
-    struct ev_loop *ptr;        /* NULL once destroyed; changed under `lock` */
-    pthread_mutex_t lock;       /* between destroying the loop and sending to it from other threads; nothing slow happens under it */
+    struct ev_loop *ptr;        /* NULL once destroyed; changed under gevent_lock_loops() */
     int *events;                /* slots; from `taken` to `count` they are still to be taken */
     int taken, count, size;
     int missed;                 /* there was no memory for the array: look at every slot */
@@ -258,14 +257,13 @@ static void gevent_watcher_init(gevent_watcher *p, int kind, int fd_or_signal, i
     p->w->data = p;
 }
 
-/* libev aborts when a signal is started on two loops, of whatever threads. Who has which: */
-static pthread_mutex_t gevent_signal_lock = PTHREAD_MUTEX_INITIALIZER;
+/* libev aborts when a signal is started on two loops, of whatever threads. Who has which, under gevent_lock_loops(): */
 static gevent_loop *gevent_signal_owner[GEVENT_SIGNALS];
 static int gevent_signal_uses[GEVENT_SIGNALS];
 
 static int gevent_start_signal(gevent_loop *g, ev_signal *w) {
     int number = w->signum, first, error = 0;
-    pthread_mutex_lock(&gevent_signal_lock);
+    gevent_lock_loops();
     if (gevent_signal_owner[number] != NULL && gevent_signal_owner[number] != g) {
         error = EBUSY;
     } else {
@@ -279,20 +277,20 @@ static int gevent_start_signal(gevent_loop *g, ev_signal *w) {
         else if (number == SIGCHLD)
             gevent_sigchld_again();
     }
-    pthread_mutex_unlock(&gevent_signal_lock);
+    gevent_unlock_loops();
     return error;
 }
 
 static void gevent_stop_signal(gevent_loop *g, ev_signal *w) {
     int number = w->signum;
-    pthread_mutex_lock(&gevent_signal_lock);
+    gevent_lock_loops();
     if (--gevent_signal_uses[number] > 0) {
         ev_signal_stop(g->ptr, w);
     } else {
         gevent_signal_owner[number] = NULL;
         gevent_signal_stop(g->ptr, w);
     }
-    pthread_mutex_unlock(&gevent_signal_lock);
+    gevent_unlock_loops();
 }
 
 static void gevent_set_ref(gevent_loop *g, gevent_watcher *p, int ref) {
@@ -579,7 +577,6 @@ static int gevent_loop_open(gevent_loop *g, unsigned int flags) {
         }
         return error;
     }
-    pthread_mutex_init(&g->lock, NULL);
     ev_set_userdata(g->ptr, g);
     ev_set_loop_release_cb(g->ptr, gevent_before_poll, gevent_after_poll);
     ev_async_init(&g->inbox, (void *)gevent_on_nothing);
@@ -644,27 +641,22 @@ static void gevent_release_sigchld(gevent_loop *g) {
 /* From any native thread: make the async watcher fire, or the loop look what was posted. 0 if the loop has been destroyed. */
 static int gevent_send(gevent_loop *g, gevent_watcher *p) {
     int there;
-    pthread_mutex_lock(&g->lock);
+    gevent_lock_loops();
     there = g->ptr != NULL;
     if (there)
         ev_async_send(g->ptr, p != NULL ? &p->u.async : &g->inbox);
-    pthread_mutex_unlock(&g->lock);
+    gevent_unlock_loops();
     return there;
 }
 
-/* In a forked child. Another thread may have held a lock while we forked, and it is not here to let go of it. */
-static void gevent_loop_reinit(gevent_loop *g) {
-    pthread_mutex_init(&g->lock, NULL);
-    pthread_mutex_init(&gevent_signal_lock, NULL);
-    ev_loop_fork(g->ptr);
-}
+static void gevent_loop_reinit(gevent_loop *g) { ev_loop_fork(g->ptr); }
 
 /* The last step: every watcher has been stopped. */
 static void gevent_loop_close(gevent_loop *g) {
     struct ev_loop *ptr = g->ptr;
-    pthread_mutex_lock(&g->lock);
+    gevent_lock_loops();
     g->ptr = NULL;
-    pthread_mutex_unlock(&g->lock);
+    gevent_unlock_loops();
     ev_ref(ptr);
     ev_async_stop(ptr, &g->inbox);
     ev_loop_destroy(ptr);

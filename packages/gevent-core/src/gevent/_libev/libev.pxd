@@ -118,6 +118,9 @@ cdef extern from "shim.h" nogil:
     # shim.h's own
     int gevent_pidfd_open(int pid)
     int gevent_is_open(int fd)
+    void gevent_lock_loops()
+    void gevent_unlock_loops()
+    int gevent_guard_forks()
     unsigned long gevent_thread_ident()
     void* gevent_tls_get()
     void gevent_tls_set(void*)

@@ -86,6 +86,25 @@ static inline int gevent_pidfd_open(int pid) {
 
 static inline int gevent_is_open(int fd) { return fcntl(fd, F_GETFD) != -1 || errno != EBADF; }
 
+/* ---- Between loops ---------------------------------------------------------------------------- */
+
+/* Held while a thread sends to the loop of another one, so that this is not destroyed meanwhile, and for what all loops share. Nothing slow
+ * happens under it, and nothing for which Python's locks are needed. A thread that held it while another one forks would not be there in the child
+ * to let go of it, and a finalizer may send to a loop before anybody has told that of the fork: so whoever forks takes it before. */
+static pthread_mutex_t gevent_loops_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void gevent_lock_loops(void) { pthread_mutex_lock(&gevent_loops_lock); }
+
+static void gevent_unlock_loops(void) { pthread_mutex_unlock(&gevent_loops_lock); }
+
+/* To be called before there is a loop; again does no harm. Returns an errno or 0. */
+static int gevent_guard_forks(void) {
+    static int guarded = 0;
+    int error = guarded ? 0 : pthread_atfork(gevent_lock_loops, gevent_unlock_loops, gevent_unlock_loops);
+    guarded = error == 0;
+    return error;
+}
+
 /* ---- Signals -------------------------------------------------------------------------------- */
 
 /* libev installs its handler for a signal when the first watcher of it is started, and the default action when the last one is
