@@ -43,20 +43,24 @@ def waiting(function, *args, **kwargs):
 
 
 def sleepers(*times):
-    """Greenlets that end, and return, so many seconds after one moment: in that order, however long each takes to begin."""
+    """Greenlets that sleep, all of them by now, and end so many seconds after one moment, returning that: in that order on any machine."""
+    begun = []
 
     def sleep(seconds, timer, over):
+        begun.append(timer)
         try:
             over.wait()
         finally:
             timer.close()
         return seconds
 
-    jobs = []
-    for seconds in times:
-        timer, over = get_hub().loop.timer(seconds), Event()
+    timers = [get_hub().loop.timer(seconds) for seconds in times]
+    overs = [Event() for _ in times]
+    jobs = [gevent.spawn(sleep, *each) for each in zip(times, timers, overs)]
+    while len(begun) < len(jobs):
+        gevent.sleep(0)
+    for timer, over in zip(timers, overs):
         timer.start(over.set, update=False)
-        jobs.append(gevent.spawn(sleep, seconds, timer, over))
     return jobs
 
 

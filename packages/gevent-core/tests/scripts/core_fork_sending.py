@@ -1,4 +1,4 @@
-"""Native threads send to loops all the time while the process forks, and the child sends before the loop knows. arguments: default or other."""
+"""Threads send to a loop all the time while the process forks, and the child sends before the loop knows. arguments: default or other."""
 
 import os
 import signal
