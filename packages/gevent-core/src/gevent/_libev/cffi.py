@@ -106,20 +106,6 @@ else:
         return _switch(target)
 
 
-def send_bytes(fd, data, start, size, flags):
-    """Send up to *size* of the bytes object *data* from *start* on, without a copy; returns how many the socket took, or raises OSError.
-
-    PyPy's own sockets copy what they are given. It is for bytes only: nobody can make them shorter while the system reads them.
-    """
-    while True:
-        taken = lib.send(fd, ffi.from_buffer(data) + start, size, flags)
-        if taken >= 0:
-            return taken
-        number = ffi.errno
-        if number != EINTR:  # of a signal, whose handler has its turn now
-            raise OSError(number, os.strerror(number))
-
-
 _NO_ARGUMENTS = ((), {})
 _set_wakeup_fd, _pthread_kill = _signal.set_wakeup_fd, _signal.pthread_kill  # as they are before anybody patches them
 _DESTROYED = "operation on destroyed loop"
@@ -203,6 +189,20 @@ class held_lock:
         """Let go of the lock, from any native thread. RuntimeError if nobody holds it."""
         if not lib.gevent_lock_release(self._c):
             raise RuntimeError("release unlocked lock")
+
+
+def send_bytes(fd, data, start, size, flags):
+    """Send up to *size* of the bytes object *data* from *start* on, without a copy; returns how many the socket took, or raises OSError.
+
+    PyPy's own sockets copy what they are given. It is for bytes only: nobody can make them shorter while the system reads them.
+    """
+    while True:
+        taken = lib.send(fd, ffi.from_buffer(data) + start, size, flags)
+        if taken >= 0:
+            return taken
+        number = ffi.errno
+        if number != EINTR:  # of a signal, whose handler has its turn now
+            raise OSError(number, os.strerror(number))
 
 
 def add_plain_type(cls):

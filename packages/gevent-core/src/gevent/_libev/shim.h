@@ -88,9 +88,10 @@ static inline int gevent_is_open(int fd) { return fcntl(fd, F_GETFD) != -1 || er
 
 /* ---- Between loops ---------------------------------------------------------------------------- */
 
-/* Held while a thread sends to the loop of another one, so that this is not destroyed meanwhile, and for what all loops share. Nothing slow
- * happens under it, and nothing for which Python's locks are needed. A thread that held it while another one forks would not be there in the child
- * to let go of it, and a finalizer may send to a loop before anybody has told that of the fork: so whoever forks takes it before. */
+/* Held while a thread sends to the loop of another one, so that this is not destroyed meanwhile, and for what all loops share.
+ * Nothing slow happens under it, and nothing for which Python's locks are needed. A thread that held it while another one forks would
+ * not be there in the child to let go of it, and a finalizer may send to a loop before anybody has told that of the fork: so whoever
+ * forks takes it before. */
 static pthread_mutex_t gevent_loops_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void gevent_lock_loops(void) { pthread_mutex_lock(&gevent_loops_lock); }
